@@ -1,0 +1,215 @@
+"""Settings: from the environment, then ``DIALER_HOME/config.yaml``, then the defaults here.
+
+A bad setting stops the start with a message that names it. Secrets come from the environment,
+from files (``DIALER_SECRETS_DIR``, one file a setting, named like it), or are made once by
+``dialer init`` into ``DIALER_HOME/secrets``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout (or the installed tree): asterisk_conf/ and ivr_flows/ lie here."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names it and says what to do."""
+
+
+def _home() -> Path:
+    return Path(os.environ.get("DIALER_HOME") or ".dialer").expanduser().absolute()
+
+
+def _named(name: str) -> Any:
+    """A field that keeps its well-known name in the environment (no DIALER_ prefix)."""
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """What one installation is told. Every field is a setting ``DIALER_<NAME>`` unless named."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIALER_",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        ignored_types=(cached_property,),
+    )
+
+    home: Path = Field(default_factory=_home, description="state folder of this installation")
+    cache: Path | None = Field(None, description="downloads, outside the checkout")
+    flows_dir: Path = Field(ROOT / "ivr_flows", description="flows and prompt texts")
+    asterisk: str | None = Field(None, description="path of an asterisk binary to use")
+    asterisk_suite: str = Field("forky", description="Debian suite of the portable Asterisk")
+
+    database_url: str = Field("", validation_alias=_named("DATABASE_URL"))
+    redis_url: str = Field("", validation_alias=_named("REDIS_URL"))
+    redis_port: Port = 6390
+
+    twilio_api_base: str = Field("", validation_alias=_named("TWILIO_API_BASE"))
+    twilio_account_sid: str = Field("", validation_alias=_named("TWILIO_ACCOUNT_SID"))
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), validation_alias=_named("TWILIO_AUTH_TOKEN")
+    )
+    twilio_from: str = Field("+34600000000", validation_alias=_named("TWILIO_FROM"))
+    public_url: str = Field("", description="where the web app is reached from outside")
+    pay_link_base: str = Field("", description="base of payment links; default public_url/p")
+
+    node: str = Field("node1", pattern=r"^[a-z0-9_-]{1,32}$", description="name of the switch node")
+    trunk: str | None = Field(None, description="host:port of a SIP peer, in place of the network")
+    bind: str = Field("127.0.0.1", description="address of SIP and RTP")
+    sip_port: Port = 5160
+    rtp_start: Port = 20000
+    rtp_end: Port = 24999
+    ami_port: Port = 5138
+    ami_user: str = "dialer"
+    agi_host: str = "127.0.0.1"
+    agi_port: Port = 4573
+    switch_host: str = Field("127.0.0.1", description="where AMI is reached")
+
+    carrier_sip_port: Port = 5170
+    carrier_rtp_start: Port = 25000
+    carrier_rtp_end: Port = 29999
+    carrier_ami_port: Port = 5139
+
+    web_host: str = "127.0.0.1"
+    web_port: Port = 8080
+    twilio_double_port: Port = 8181
+    engine_health_port: Port = 9101
+    ivr_health_port: Port = 9102
+    worker_health_port: Port = 9103
+
+    secrets_dir: Path | None = Field(None, description="folder with one file a secret")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+    @field_validator("trunk")
+    @classmethod
+    def _trunk_is_host_port(cls, value: str | None) -> str | None:
+        if value is None or value == "":
+            return None
+        host, colon, port = value.rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("write it as host:port, for example 192.0.2.10:5060")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, config.yaml of the home; secrets are read in ``secret``."""
+        yaml_file = _home() / "config.yaml"
+        return (
+            init_settings,
+            env_settings,
+            YamlConfigSettingsSource(settings_cls, yaml_file=yaml_file),
+        )
+
+    # --- derived -------------------------------------------------------------------------
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where downloads are kept: DIALER_CACHE, XDG_CACHE_HOME/dialer, ~/.cache/dialer."""
+        if self.cache is not None:
+            return self.cache.expanduser().absolute()
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser().absolute() / "dialer"
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL; SQLite in the home unless DATABASE_URL says otherwise."""
+        url = self.database_url or f"sqlite:///{self.home / 'dialer.db'}"
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url[len(short) :]
+        return url
+
+    @property
+    def redis(self) -> str:
+        """Redis URL; an embedded one on ``redis_port`` unless REDIS_URL says otherwise."""
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def twilio_base(self) -> str:
+        """Base address of Twilio's API without trailing slash; empty: Twilio's own."""
+        return self.twilio_api_base.rstrip("/")
+
+    @property
+    def web_url(self) -> str:
+        """Where callbacks reach us, without trailing slash."""
+        return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+    @property
+    def link_base(self) -> str:
+        """Base of payment links, without trailing slash."""
+        return (self.pay_link_base or f"{self.web_url}/p").rstrip("/")
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Rendered prompts: <home>/prompts/<language>/<name>.alaw|.ulaw|.wav."""
+        return self.home / "prompts"
+
+    def secret(self, name: str) -> str:
+        """The secret of that name, made once (32 url-safe bytes) if nobody gave one.
+
+        Looked up in ``secrets_dir`` first, then in ``home/secrets``; files are 0600.
+        """
+        if self.secrets_dir is not None and (self.secrets_dir / name).is_file():
+            return (self.secrets_dir / name).read_text().strip()
+        path = self.home / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = secrets.token_urlsafe(32)
+            try:
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+                    out.write(fresh)
+            except FileExistsError:
+                pass
+        return path.read_text().strip()
+
+    @property
+    def twilio_token(self) -> str:
+        """Twilio's auth token: TWILIO_AUTH_TOKEN, or the secret ``twilio_auth_token``."""
+        return self.twilio_auth_token.get_secret_value() or self.secret("twilio_auth_token")
+
+    @property
+    def twilio_sid(self) -> str:
+        """The account; a made-up one serves the local double only."""
+        return self.twilio_account_sid or "AC" + "0" * 32
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises ConfigError naming every wrong setting, with what was expected.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            where = ".".join(str(part) for part in item["loc"]) or "settings"
+            lines.append(f"  {where}: {item['msg']}")
+        raise ConfigError("these settings are wrong:\n" + "\n".join(lines)) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the settings could not be read: {error}") from error

@@ -1,0 +1,320 @@
+"""The words of the dialer as values.
+
+Everything here is frozen and knows neither database nor telephony. Times are aware UTC
+``datetime``; latencies are floats in milliseconds; money is an integer of minor units (cents)
+beside an ISO 4217 code, so that no amount is ever a float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from enum import StrEnum
+
+
+class LineType(StrEnum):
+    """What kind of line a number is, as far as numbering plans tell."""
+
+    MOBILE = "mobile"
+    FIXED = "fixed"
+    FIXED_OR_MOBILE = "fixed_or_mobile"  # Mexico and the USA: the plan cannot tell
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+    @property
+    def takes_sms(self) -> bool:
+        """Only a number known to be mobile is texted; a doubtful one needs a stored flag."""
+        return self is LineType.MOBILE
+
+
+class Channel(StrEnum):
+    """A way to reach a debtor; caps count over all of them together."""
+
+    VOICE = "voice"
+    SMS = "sms"
+
+
+class CampaignState(StrEnum):
+    """Draft until first started; stopped is final, paused is not."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
+class LeadState(StrEnum):
+    """Where a lead stands in its campaign."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class AttemptState(StrEnum):
+    """The life of one dial; only ever moves forward (see ``ORDER``)."""
+
+    CREATED = "created"  # committed, nothing has left yet
+    DIALLING = "dialling"  # the INVITE is out
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class Disposition(StrEnum):
+    """How a contact ended, as distinct from the hangup cause the network gave."""
+
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    CONGESTION = "congestion"
+    REJECTED = "rejected"
+    INVALID_NUMBER = "invalid_number"
+    FAILED = "failed"
+    MACHINE = "machine"
+    ANSWERED_ABANDONED = "answered_abandoned"
+    NO_INPUT = "no_input"  # answered without input: stayed to the end, no key
+    INCOMPLETE = "incomplete"  # pressed a key, left before any outcome
+    WRONG_PERSON = "wrong_person"
+    REFUSED_IDENTITY = "refused_identity"
+    PROMISE = "promise"
+    LINK_SENT = "link_sent"
+    OPTED_OUT = "opted_out"
+    WANTS_AGENT = "wants_agent"
+    CALLBACK = "callback"
+    PAID = "paid"
+
+    @property
+    def conversation(self) -> bool:
+        """The debtor was reached and did something: nothing more is tried after it."""
+        return self in _CONVERSATIONS
+
+    @property
+    def answered(self) -> bool:
+        """Somebody or something picked up."""
+        return self in _ANSWERED
+
+
+_CONVERSATIONS = frozenset(
+    {
+        Disposition.WRONG_PERSON,
+        Disposition.REFUSED_IDENTITY,
+        Disposition.PROMISE,
+        Disposition.LINK_SENT,
+        Disposition.OPTED_OUT,
+        Disposition.WANTS_AGENT,
+        Disposition.CALLBACK,
+        Disposition.PAID,
+    }
+)
+_ANSWERED = _CONVERSATIONS | {
+    Disposition.MACHINE,
+    Disposition.ANSWERED_ABANDONED,
+    Disposition.NO_INPUT,
+    Disposition.INCOMPLETE,
+}
+
+
+class Outcome(StrEnum):
+    """What the flow itself concluded; becomes the disposition of the same name."""
+
+    NO_INPUT = "no_input"
+    INCOMPLETE = "incomplete"
+    WRONG_PERSON = "wrong_person"
+    REFUSED_IDENTITY = "refused_identity"
+    PROMISE = "promise"
+    LINK_SENT = "link_sent"
+    OPTED_OUT = "opted_out"
+    WANTS_AGENT = "wants_agent"
+    CALLBACK = "callback"
+    PAID = "paid"
+
+
+class DetectionResult(StrEnum):
+    """Who or what answered."""
+
+    PERSON = "person"
+    MACHINE = "machine"
+    FAX = "fax"
+    UNKNOWN = "unknown"
+
+
+class MachineAction(StrEnum):
+    """What a campaign does on a machine."""
+
+    HANG_UP = "hang_up"
+    LEAVE_MESSAGE = "leave_message"  # limited content, after the beep
+
+
+class Detector(StrEnum):
+    """Which answering-machine detector runs."""
+
+    TALK = "talk"  # beside the greeting, from talk-detection events
+    APP_AMD = "app_amd"  # Asterisk's, before the greeting: costs dead air
+    NONE = "none"
+
+
+class StepKind(StrEnum):
+    """A step of the fallback after answered-abandoned."""
+
+    REDIAL = "redial"
+    SMS = "sms"
+    RETRY = "retry"
+
+
+class Refusal(StrEnum):
+    """Why a contact or a fallback step was not allowed."""
+
+    OUTSIDE_WINDOW = "outside_window"
+    DAILY_CAP = "daily_cap"
+    WEEKLY_CAP = "weekly_cap"
+    DO_NOT_CALL = "do_not_call"
+    OPTED_OUT = "opted_out"
+    NOT_MOBILE = "not_mobile"
+    NO_CALLER_ID = "no_caller_id"
+    NO_PHONE = "no_phone"
+    CAMPAIGN_NOT_RUNNING = "campaign_not_running"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ENGINE_RESTARTED = "engine_restarted"  # the moment for "at once" has passed
+
+
+class MessageState(StrEnum):
+    """A message's life; ``RANK`` in dialer.messaging decides what is forward."""
+
+    PENDING = "pending"  # committed, nothing has left
+    SENDING = "sending"  # a worker has it; after a crash: looked up, never blindly repeated
+    SENT = "sent"  # the provider has accepted it
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units (1250 = 12.50 EUR; CLP has no minor unit, 1250 = 1250 CLP)."""
+
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayWindow:
+    """When calls may be made on one weekday (Monday is 0), debtor's local time, end excluded."""
+
+    weekday: int
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRules:
+    """What the policy holds a campaign to. Caps count calls and messages together."""
+
+    window: tuple[DayWindow, ...]
+    max_per_day: int = 4  # a day is the debtor's own calendar day
+    max_per_week: int = 7  # any 7 x 24 h; 12 CFR 1006.14(b)(2) presumes harassment above 7
+    holidays: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """When a lead is tried again after a disposition."""
+
+    delay: float  # seconds
+    growth: float = 1.0  # the delay is multiplied by this at each further attempt
+    max_delay: float = 7 * 86400.0
+    max_attempts: int = 3  # attempts of this disposition before the lead is closed
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackStep:
+    """One step tried after answered-abandoned.
+
+    ``flow`` (redial) replaces the campaign's flow; ``template`` (sms) names the text;
+    ``unseen_days`` (redial): the caller ID must not have been shown to this phone for so long.
+    """
+
+    kind: StepKind
+    flow: str | None = None
+    template: str | None = None
+    unseen_days: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """Everything a running campaign is told: the value behind its YAML file.
+
+    ``calls_per_second`` and ``max_concurrent`` are caps of the campaign; the trunk has its own.
+    ``ring_timeout`` in seconds. ``caller_ids`` in E.164. ``retry`` by disposition; one that is
+    missing closes the lead. ``max_attempts`` and ``max_attempts_per_day`` count over all
+    dispositions of a lead.
+    """
+
+    name: str
+    flow: str
+    language: str
+    caller_ids: tuple[str, ...]
+    trunk: str
+    rules: ContactRules
+    retry: dict[Disposition, RetryRule] = field(default_factory=dict)
+    fallback: tuple[FallbackStep, ...] = (
+        FallbackStep(StepKind.REDIAL),
+        FallbackStep(StepKind.SMS, template="missed_call"),
+        FallbackStep(StepKind.RETRY),
+    )
+    calls_per_second: float = 5.0
+    max_concurrent: int = 100
+    max_attempts: int = 8
+    max_attempts_per_day: int = 4
+    ring_timeout: float = 25.0
+    detector: Detector = Detector.TALK
+    on_machine: MachineAction = MachineAction.LEAVE_MESSAGE
+    default_timezone: str = "Europe/Madrid"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One dial, from its commit to its disposition.
+
+    ``id`` is also the channel id and the AMI action id. ``follows`` is the attempt whose
+    fallback this one is, ``fallback_index`` the step of the plan that made it (-1: none).
+    ``keys`` are menu choices as pressed, never card digits. ``sip_status`` is the final SIP
+    response (486), ``q850`` the cause (17).
+    """
+
+    id: str
+    campaign_id: int
+    lead_id: int
+    debtor_id: int
+    phone_id: int
+    number: str
+    caller_id: str
+    trunk: str
+    node: str
+    flow: str
+    placed_at: datetime
+    follows: str | None = None
+    fallback_index: int = -1
+    state: AttemptState = AttemptState.CREATED
+    dialled_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    first_key_at: datetime | None = None
+    hangup_requested_at: datetime | None = None
+    ended_at: datetime | None = None
+    hung_up_by_debtor: bool = False
+    q850: int | None = None
+    sip_status: int | None = None
+    detection: DetectionResult | None = None
+    detection_reason: str | None = None
+    last_node: str | None = None
+    last_prompt: str | None = None
+    keys: str = ""
+    identity_confirmed: bool = False
+    outcome: Outcome | None = None
+    disposition: Disposition | None = None
+    failure: str | None = None
+
+    def with_(self, **changes: object) -> Attempt:
+        """A copy with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
