@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="where the web app is reached from outside")
     pay_link_base: str = Field("", description="base of payment links; default public_url/p")
 
+    lease_seconds: float = Field(10.0, gt=0.2, description="life of a campaign lease")
     node: str = Field("node1", pattern=r"^[a-z0-9_-]{1,32}$", description="name of the switch node")
     trunk: str | None = Field(None, description="host:port of a SIP peer, in place of the network")
     bind: str = Field("127.0.0.1", description="address of SIP and RTP")

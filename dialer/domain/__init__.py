@@ -1,1 +1,1 @@
-"""Decisions as pure functions of values: standard library only, time and randomness as arguments."""
+"""Decisions as pure functions of values: standard library only, time and chance as arguments."""

@@ -175,7 +175,7 @@ class Refusal(StrEnum):
     NO_PHONE = "no_phone"
     CAMPAIGN_NOT_RUNNING = "campaign_not_running"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
-    ENGINE_RESTARTED = "engine_restarted"  # the moment for "at once" has passed
+    TOO_LATE = "too_late"  # the moment for "at once" has passed: a crash or an outage lay between
 
 
 class MessageState(StrEnum):

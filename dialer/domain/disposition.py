@@ -1,0 +1,74 @@
+"""From an ended attempt to its disposition.
+
+Unanswered calls go by the SIP status where there is one, else by the Q.850 cause (the mapping of
+RFC 3398 section 8.2.6.1 read backwards). Answered ones go by stage: who answered, what the flow
+concluded, whether a key was pressed, who hung up.
+"""
+
+from __future__ import annotations
+
+from dialer.domain.model import Attempt, DetectionResult, Disposition
+
+_BY_SIP = {
+    486: Disposition.BUSY,
+    600: Disposition.BUSY,
+    403: Disposition.REJECTED,
+    603: Disposition.REJECTED,
+    607: Disposition.REJECTED,
+    608: Disposition.REJECTED,
+    404: Disposition.INVALID_NUMBER,
+    410: Disposition.INVALID_NUMBER,
+    484: Disposition.INVALID_NUMBER,
+    604: Disposition.INVALID_NUMBER,
+    408: Disposition.NO_ANSWER,
+    480: Disposition.NO_ANSWER,
+    487: Disposition.NO_ANSWER,
+    500: Disposition.CONGESTION,
+    502: Disposition.CONGESTION,
+    503: Disposition.CONGESTION,
+    504: Disposition.CONGESTION,
+}
+
+_BY_Q850 = {
+    1: Disposition.INVALID_NUMBER,  # unallocated
+    17: Disposition.BUSY,
+    18: Disposition.NO_ANSWER,  # no user responding
+    19: Disposition.NO_ANSWER,  # alerted, no answer
+    20: Disposition.NO_ANSWER,  # subscriber absent
+    21: Disposition.REJECTED,
+    22: Disposition.INVALID_NUMBER,  # changed
+    28: Disposition.INVALID_NUMBER,  # invalid format
+    34: Disposition.CONGESTION,
+    38: Disposition.CONGESTION,
+    41: Disposition.CONGESTION,
+    42: Disposition.CONGESTION,
+    44: Disposition.CONGESTION,
+    47: Disposition.CONGESTION,
+}
+
+
+def conclude(attempt: Attempt) -> Disposition:
+    """The disposition of an attempt that has ended."""
+    if attempt.answered_at is None:
+        return _unanswered(attempt)
+    if attempt.detection in (DetectionResult.MACHINE, DetectionResult.FAX):
+        return Disposition.MACHINE
+    if attempt.outcome is not None:
+        return Disposition(attempt.outcome.value)
+    if attempt.keys:
+        return Disposition.INCOMPLETE
+    if attempt.hung_up_by_debtor:
+        return Disposition.ANSWERED_ABANDONED
+    # We ended it, and the flow had come to nothing: the IVR was not there.
+    return Disposition.FAILED
+
+
+def _unanswered(attempt: Attempt) -> Disposition:
+    if attempt.failure is not None:
+        return Disposition.FAILED
+    if attempt.sip_status in _BY_SIP:
+        return _BY_SIP[attempt.sip_status]
+    if attempt.q850 in _BY_Q850:
+        return _BY_Q850[attempt.q850]
+    # Our own time-out gives no cause. It rang: nobody came. It did not: the trunk never replied.
+    return Disposition.NO_ANSWER if attempt.ringing_at is not None else Disposition.FAILED
