@@ -1,0 +1,1 @@
+"""Asterisk: its binary, its configuration, AMI in, typed call events out."""
