@@ -1,0 +1,45 @@
+"""The numbers the dialer shows about itself, defined once for every process.
+
+Each process serves those it sets on its own loopback port (Prometheus text). Times are seconds,
+as Prometheus has them; the reports of the database are in milliseconds. No label ever carries
+personal data, and none has an unbounded set of values.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Bounds around the one second that a fallback may take."""
+
+CALLS = Gauge("dialer_calls", "Attempts that are not over, by state.", ["state"])
+"""``state``: created, dialling, ringing, answered."""
+
+ATTEMPTS = Counter("dialer_attempts", "Attempts committed.", ["kind"])
+"""``kind``: first, retry, redial."""
+
+DISPOSITIONS = Counter("dialer_dispositions", "Attempts ended, by disposition.", ["disposition"])
+"""Exposed as ``dialer_dispositions_total``."""
+
+FALLBACK_SECONDS = Histogram(
+    "dialer_fallback_seconds",
+    "From the debtor's hang-up to the INVITE or to the SMS request leaving.",
+    ["kind"],
+    buckets=_FAST,
+)
+"""``kind``: redial, sms."""
+
+FALLBACK_REFUSED = Counter(
+    "dialer_fallback_refused", "Fallback steps not allowed, by kind and reason.", ["kind", "reason"]
+)
+
+AMI_LAG = Gauge(
+    "dialer_ami_lag_seconds", "From Asterisk's own time of the newest event to its handling."
+)
+CONSUMER_QUEUE = Gauge("dialer_consumer_queue", "Events received and not handled yet.")
+LOOP_LAG = Gauge("dialer_loop_lag_seconds", "How late a timer of the event loop came last.")
+
+SWITCH_UP = Gauge("dialer_switch_up", "1 while the AMI connection is there and reconciled.")
+IVR_SESSIONS = Gauge("dialer_ivr_sessions", "Flows being interpreted now.")
+MESSAGES = Counter("dialer_messages", "Messages moved to a state.", ["state"])
+"""Exposed as ``dialer_messages_total``; ``state`` as in ``domain.model.MessageState``."""
