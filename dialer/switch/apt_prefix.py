@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -106,7 +107,9 @@ class PrivateApt:
         for name in ("state/lists/partial", "cache/archives/partial", "log", "none"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
-        text = "\n".join(source.deb822() for source in sources)
+        # From a mirror on disk apt would use the files where they lie; we want copies.
+        copied = [replace(s, uri=re.sub(r"^file:", "copy:", s.uri)) for s in sources]
+        text = "\n".join(source.deb822() for source in copied)
         (folder / "machine.sources").write_text(text)
         (folder / "apt.conf").write_text(_apt_conf(folder))
 

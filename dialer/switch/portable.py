@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dialer.switch import apt_prefix
 from dialer.switch.apt_prefix import AptError, Prefix, PrivateApt, Progress, Recipe
-from dialer.switch.apt_sources import read_release, read_sources
+from dialer.switch.apt_sources import Release, Source, read_release, read_sources
 
 OLDEST_VERSION = 20
 DEFAULT_SUITE = "forky"
@@ -71,6 +71,14 @@ class AsteriskBinary:
     def major(self) -> int:
         """22 of 22.10.1."""
         return int(self.version.split(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The distribution that runs here and where its packages come from."""
+
+    release: Release
+    sources: list[Source]
 
 
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -142,13 +150,22 @@ def ensure_tool(
 
 
 def ensure_prefix(
-    progress: Progress = print, *, cache: Path | None = None, suite: str | None = None
+    progress: Progress = print,
+    *,
+    cache: Path | None = None,
+    suite: str | None = None,
+    machine: Machine | None = None,
 ) -> Prefix:
-    """The unpacked telephony prefix, made when it is not there. Raises AsteriskNotFound."""
+    """The unpacked telephony prefix, made when it is not there.
+
+    ``machine`` is the release and the package sources; by default this machine's own.
+    Raises AsteriskNotFound.
+    """
     cache = cache or cache_folder()
+    machine = machine or Machine(read_release(), read_sources())
     try:
         prefix = apt_prefix.unpacked(cache, TELEPHONY) or apt_prefix.install(
-            cache, TELEPHONY, _chooser(suite, progress), progress
+            cache, TELEPHONY, _chooser(suite, machine, progress), progress
         )
     except AptError as error:
         raise AsteriskNotFound(
@@ -160,12 +177,14 @@ def ensure_prefix(
     return prefix
 
 
-def _chooser(suite: str | None, progress: Progress) -> Callable[[Path], tuple[PrivateApt, str]]:
+def _chooser(
+    suite: str | None, machine: Machine, progress: Progress
+) -> Callable[[Path], tuple[PrivateApt, str]]:
     """The machine's own release if its Asterisk is new enough, else the other suite."""
     wanted = suite or os.environ.get("DIALER_ASTERISK_SUITE")
 
     def choose(folder: Path) -> tuple[PrivateApt, str]:
-        release, sources = read_release(), read_sources()
+        release, sources = machine.release, machine.sources
         if not wanted or wanted == release.codename:
             progress(f"asking {release.codename or 'the own release'} for Asterisk")
             apt = apt_prefix.open_suite(folder, sources, release, "", progress)
