@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dialer.domain.model import Attempt, DetectionResult, Disposition
 
+_MACHINES = (DetectionResult.MACHINE, DetectionResult.FAX)
+
 _BY_SIP = {
     486: Disposition.BUSY,
     600: Disposition.BUSY,
@@ -49,12 +51,12 @@ _BY_Q850 = {
 
 def conclude(attempt: Attempt) -> Disposition:
     """The disposition of an attempt that has ended."""
+    if attempt.outcome is not None and attempt.detection not in _MACHINES:
+        return Disposition(attempt.outcome.value)  # written by the flow, so it was answered
     if attempt.answered_at is None:
         return _unanswered(attempt)
-    if attempt.detection in (DetectionResult.MACHINE, DetectionResult.FAX):
+    if attempt.detection in _MACHINES:
         return Disposition.MACHINE
-    if attempt.outcome is not None:
-        return Disposition(attempt.outcome.value)
     if attempt.keys:
         return Disposition.INCOMPLETE
     if attempt.hung_up_by_debtor:

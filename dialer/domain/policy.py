@@ -72,6 +72,21 @@ def may_contact(rules: ContactRules, standing: Standing, now: datetime) -> Verdi
     return ALLOWED
 
 
+def day_limit(
+    rules: ContactRules, attempts: Sequence[datetime], limit: int, timezone: str, now: datetime
+) -> Verdict:
+    """The campaign's own limit of attempts a calendar day for one lead.
+
+    ``attempts``: when this lead was called, at least all of today.
+    """
+    zone = ZoneInfo(timezone)
+    local_day = now.astimezone(zone).date()
+    if sum(1 for at in attempts if at.astimezone(zone).date() == local_day) < limit:
+        return ALLOWED
+    midnight = datetime.combine(local_day + timedelta(days=1), time(), zone)
+    return Verdict(Refusal.DAILY_CAP, next_opening(rules, zone, midnight))
+
+
 def is_open(rules: ContactRules, zone: ZoneInfo, now: datetime) -> bool:
     """Whether the window is open at ``now`` in that zone."""
     local = now.astimezone(zone)

@@ -1,0 +1,1 @@
+"""The running dialer: claims, places, listens, concludes. See docs/architecture.md."""

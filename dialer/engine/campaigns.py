@@ -1,0 +1,90 @@
+"""The campaigns that this engine runs, as it knows them between two looks at the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from dialer.domain.model import CampaignPlan, CampaignState
+from dialer.domain.pacing import CallRate
+from dialer.store import leases
+from dialer.store.plans import plan_of
+from dialer.store.tables import campaign, company
+
+
+@dataclass(slots=True)
+class RunningCampaign:
+    """One campaign under this engine's lease.
+
+    ``running`` turns False when it is paused or stopped while calls are still in the air.
+    """
+
+    id: int
+    plan: CampaignPlan
+    company_name: str
+    callback_number: str
+    running: bool
+    rate: CallRate = field(default_factory=lambda: CallRate(1.0))
+
+    def update(self, other: RunningCampaign) -> None:
+        """Take over what was changed in the database, and keep the bucket's level."""
+        self.plan = other.plan
+        self.running = other.running
+        self.company_name = other.company_name
+        self.callback_number = other.callback_number
+
+
+def load(connection: Connection, name: str | None, ids: list[int]) -> list[RunningCampaign]:
+    """Campaigns in state running (only ``name`` if given), and those of ``ids`` in any state."""
+    wanted = campaign.c.state == CampaignState.RUNNING.value
+    if name is not None:
+        wanted = wanted & (campaign.c.name == name)
+    rows = connection.execute(
+        select(
+            campaign.c.id,
+            campaign.c.state,
+            campaign.c.plan,
+            company.c.spoken_name,
+            company.c.callback_number,
+        )
+        .join(company, company.c.id == campaign.c.company_id)
+        .where(wanted | campaign.c.id.in_(ids))
+        .order_by(campaign.c.id)
+    ).all()
+    found = []
+    for row in rows:
+        plan = plan_of(row.plan)
+        found.append(
+            RunningCampaign(
+                id=row.id,
+                plan=plan,
+                company_name=row.spoken_name,
+                callback_number=row.callback_number or (plan.caller_ids or ("",))[0],
+                running=row.state == CampaignState.RUNNING.value,
+                rate=CallRate(plan.calls_per_second),
+            )
+        )
+    return found
+
+
+def take_leases(
+    connection: Connection,
+    campaigns: list[RunningCampaign],
+    owner: str,
+    now: datetime,
+    life: timedelta,
+) -> set[int]:
+    """Acquire or renew; the ids that are ours until ``now + life``."""
+    return {one.id for one in campaigns if leases.acquire(connection, one.id, owner, now, life)}
+
+
+def finish(connection: Connection, campaign_id: int, now: datetime) -> bool:
+    """Running to finished: every lead is done. False when it was paused or stopped meanwhile."""
+    changed = connection.execute(
+        update(campaign)
+        .where(campaign.c.id == campaign_id, campaign.c.state == CampaignState.RUNNING.value)
+        .values(state=CampaignState.FINISHED.value, ended_at=now)
+    )
+    return changed.rowcount == 1

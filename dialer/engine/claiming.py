@@ -1,0 +1,140 @@
+"""Claim leads and commit their attempts, in one transaction, before anything is dialled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from dialer.domain import caller_id, policy
+from dialer.domain.model import Attempt, CampaignPlan, Channel, Refusal
+from dialer.engine.campaigns import RunningCampaign
+from dialer.store import attempts, contacts, leads, leases
+from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
+
+
+class LeaseLost(Exception):
+    """Another engine runs this campaign, or nobody does: nothing may be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """This phone may be called now, showing this number."""
+
+    phone: PhoneFacts
+    caller_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now; the lead waits until ``at``."""
+
+    at: datetime
+    reason: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Never; the lead is closed for this reason."""
+
+    reason: str
+
+
+def decide(plan: CampaignPlan, context: LeadContext, now: datetime) -> Call | Wait | GiveUp:
+    """Whether a claimed lead is called now. Phones are tried from the lead's next one on."""
+    if not context.phones:
+        return GiveUp(Refusal.NO_PHONE.value)
+    timezone = context.timezone or plan.default_timezone
+    limit = policy.day_limit(
+        plan.rules, context.recent_attempts, plan.max_attempts_per_day, timezone, now
+    )
+    turn = context.next_phone % len(context.phones)
+    soonest: Wait | None = None
+    last = Refusal.NO_PHONE
+    for phone in context.phones[turn:] + context.phones[:turn]:
+        verdict = policy.may_contact(
+            plan.rules, context.standing(phone, plan.default_timezone), now
+        )
+        if verdict.allowed:
+            verdict = limit
+        if verdict.refused is None:
+            number = caller_id.choose(plan.caller_ids, phone.shown, now, spread=context.lead_id)
+            if number is None:
+                return GiveUp(Refusal.NO_CALLER_ID.value)
+            return Call(phone, number)
+        last = verdict.refused
+        if verdict.retry_at is not None and (soonest is None or verdict.retry_at < soonest.at):
+            soonest = Wait(verdict.retry_at, verdict.refused)
+    return soonest or GiveUp(last.value)
+
+
+def claim_and_commit(
+    connection: Connection,
+    running: RunningCampaign,
+    *,
+    owner: str,
+    node: str,
+    count: int,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> tuple[list[Attempt], int]:
+    """Attempts in state ``created``, and how many leads were claimed and put back or closed.
+
+    Raises LeaseLost when the campaign is not ours at ``now``; nothing is changed then.
+    """
+    if not leases.holds(connection, running.id, owner, now):
+        raise LeaseLost(running.plan.name)
+    plan = running.plan
+    ids = leads.claim(connection, running.id, count, new_id(), now)
+    contexts = load_contexts(connection, ids, now)
+    made: list[Attempt] = []
+    companies: dict[str, LeadContext] = {}
+    for lead_id in ids:
+        context = contexts[lead_id]
+        decision = decide(plan, context, now)
+        if isinstance(decision, Wait):
+            leads.wait(connection, lead_id, decision.at)
+        elif isinstance(decision, GiveUp):
+            leads.close(connection, lead_id, decision.reason)
+        else:
+            attempt = Attempt(
+                id=new_id(),
+                campaign_id=running.id,
+                lead_id=lead_id,
+                debtor_id=context.debtor_id,
+                phone_id=decision.phone.id,
+                number=decision.phone.number,
+                caller_id=decision.caller_id,
+                trunk=plan.trunk,
+                node=node,
+                flow=plan.flow,
+                placed_at=now,
+            )
+            made.append(attempt)
+            companies[attempt.id] = context
+    commit_attempts(connection, [(one, companies[one.id]) for one in made])
+    return made, len(ids) - len(made)
+
+
+def commit_attempts(connection: Connection, made: list[tuple[Attempt, LeadContext]]) -> None:
+    """Rows of attempts, their entries in the contact ledger, and the leads' counts."""
+    if not made:
+        return
+    attempts.insert_attempts(connection, [one for one, _ in made])
+    contacts.record(
+        connection,
+        [
+            contacts.Entry(
+                company_id=context.company_id,
+                debtor_id=context.debtor_id,
+                account_id=context.account_id,
+                channel=Channel.VOICE,
+                at=one.placed_at,
+                source=f"attempt:{one.id}",
+            )
+            for one, context in made
+        ],
+    )
+    leads.count_attempts(connection, [one.lead_id for one, _ in made])

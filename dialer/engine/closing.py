@@ -1,0 +1,245 @@
+"""The end of a call: its disposition, what follows, and all of it in one transaction.
+
+Done twice (a replay after a crash), the second time changes nothing: an attempt that is ended in
+the database is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, update
+
+from dialer.domain import caller_id, policy, retry
+from dialer.domain.disposition import conclude
+from dialer.domain.fallback import Considered, Facts, consider, first_step
+from dialer.domain.model import Attempt, AttemptState, Disposition, Refusal, StepKind
+from dialer.engine.campaigns import RunningCampaign
+from dialer.engine.claiming import commit_attempts
+from dialer.store import attempts, leads
+from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
+from dialer.store.tables import fallback, phone
+
+SendSms = Callable[[Connection, Attempt, LeadContext, RunningCampaign, str, datetime], int]
+"""Makes the message's row in the same transaction and returns its id."""
+
+LOST = "lost"
+"""``failure`` of an attempt whose end nobody saw: the engine or the switch was away."""
+
+
+@dataclass(slots=True)
+class FollowUp:
+    """What is to be done now that the transaction is committed."""
+
+    concluded: list[Attempt] = field(default_factory=list)
+    place: list[Attempt] = field(default_factory=list)
+    send: list[int] = field(default_factory=list)
+    refused: list[tuple[StepKind, Refusal]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What every call's end is judged with; ``now`` is one moment for the whole batch."""
+
+    campaigns: Mapping[int, RunningCampaign]
+    now: datetime
+    new_id: Callable[[], str]
+    send_sms: SendSms
+
+
+def close_attempts(connection: Connection, ended: Sequence[Attempt], closing: Closing) -> FollowUp:
+    """Conclude ended attempts and commit what follows each of them."""
+    follow_up = FollowUp()
+    fresh = [one for one in ended if not attempts.is_ended(connection, one.id)]
+    follow_up.concluded = [one.with_(disposition=conclude(one)) for one in fresh]
+    attempts.save_attempts(connection, follow_up.concluded)
+    for one in follow_up.concluded:
+        _retire_number(connection, one, closing.now)
+    contexts = load_contexts(connection, [one.lead_id for one in follow_up.concluded], closing.now)
+    for one in follow_up.concluded:
+        _follow(connection, one, contexts[one.lead_id], closing, follow_up)
+    return follow_up
+
+
+def _retire_number(connection: Connection, one: Attempt, now: datetime) -> None:
+    """A number that is unallocated, or another person's, is never called again."""
+    if one.disposition in (Disposition.INVALID_NUMBER, Disposition.WRONG_PERSON):
+        connection.execute(
+            update(phone)
+            .where(phone.c.id == one.phone_id)
+            .values(invalid_at=now, invalid_reason=one.disposition.value)
+        )
+
+
+def _follow(
+    connection: Connection,
+    one: Attempt,
+    context: LeadContext,
+    closing: Closing,
+    follow_up: FollowUp,
+) -> None:
+    assert one.disposition is not None
+    running = closing.campaigns[one.campaign_id]
+    start = None if one.failure == LOST else first_step(one, one.disposition)
+    number = _phone_of(context, one)
+    if start is None or number is None:
+        _retry(connection, one, context, running, closing.now)
+        return
+    facts = _facts(one, context, number, running, start, closing.now)
+    looked_at = consider(running.plan.fallback, start, facts)
+    taken = looked_at[-1] if looked_at and looked_at[-1].refused is None else None
+    redial = None
+    message_id = None
+    if taken is not None and taken.step.kind is StepKind.REDIAL:
+        redial = _redial(one, taken, facts, closing)
+        commit_attempts(connection, [(redial, context)])
+        follow_up.place.append(redial)
+    elif taken is not None and taken.step.kind is StepKind.SMS:
+        template = taken.step.template or "missed_call"
+        message_id = closing.send_sms(connection, one, context, running, template, closing.now)
+        follow_up.send.append(message_id)
+    _record(connection, one, looked_at, redial, message_id, closing.now)
+    follow_up.refused += [(c.step.kind, c.refused) for c in looked_at if c.refused is not None]
+    if redial is None:
+        _retry(connection, one, context, running, closing.now)
+
+
+def _facts(
+    one: Attempt,
+    context: LeadContext,
+    number: PhoneFacts,
+    running: RunningCampaign,
+    start: int,
+    now: datetime,
+) -> Facts:
+    plan = running.plan
+    standing = context.standing(number, plan.default_timezone)
+    verdict = policy.may_contact(plan.rules, standing, now)
+    today = policy.day_limit(
+        plan.rules, context.recent_attempts, plan.max_attempts_per_day, standing.timezone, now
+    )
+    return Facts(
+        policy=verdict,
+        running=running.running,
+        takes_sms=number.line_type.takes_sms,
+        fresh_caller_id={
+            index: caller_id.choose(
+                plan.caller_ids,
+                number.shown,
+                now,
+                unseen_for=timedelta(days=step.unseen_days),
+                spread=one.lead_id,
+            )
+            for index, step in enumerate(plan.fallback)
+            if index >= start and step.kind is StepKind.REDIAL
+        },
+        since_hangup=now - (one.hangup_requested_at or one.ended_at or now),
+        attempts_left=context.attempts < plan.max_attempts and today.allowed,
+    )
+
+
+def _phone_of(context: LeadContext, one: Attempt) -> PhoneFacts | None:
+    return next((p for p in context.phones if p.id == one.phone_id), None)
+
+
+def _redial(one: Attempt, taken: Considered, facts: Facts, closing: Closing) -> Attempt:
+    number = facts.fresh_caller_id[taken.index]
+    assert number is not None
+    plan = closing.campaigns[one.campaign_id].plan
+    return Attempt(
+        id=closing.new_id(),
+        campaign_id=one.campaign_id,
+        lead_id=one.lead_id,
+        debtor_id=one.debtor_id,
+        phone_id=one.phone_id,
+        number=one.number,
+        caller_id=number,
+        trunk=plan.trunk,
+        node=one.node,
+        flow=taken.step.flow or plan.flow,
+        placed_at=closing.now,
+        follows=one.id,
+        fallback_index=taken.index,
+        state=AttemptState.CREATED,
+    )
+
+
+def _record(
+    connection: Connection,
+    one: Attempt,
+    looked_at: Sequence[Considered],
+    redial: Attempt | None,
+    message_id: int | None,
+    now: datetime,
+) -> None:
+    if not looked_at:
+        return
+    connection.execute(
+        insert(fallback),
+        [
+            {
+                "attempt_id": one.id,
+                "step": considered.index,
+                "kind": considered.step.kind.value,
+                "refused": considered.refused.value if considered.refused else None,
+                "at": now,
+                "hangup_at": one.hangup_requested_at or one.ended_at,
+                "made_attempt_id": (
+                    redial.id if redial is not None and considered.refused is None else None
+                ),
+                "made_message_id": message_id if considered.refused is None else None,
+            }
+            for considered in looked_at
+        ],
+    )
+
+
+def _retry(
+    connection: Connection,
+    one: Attempt,
+    context: LeadContext,
+    running: RunningCampaign,
+    now: datetime,
+) -> None:
+    assert one.disposition is not None
+    unknown = one.failure == LOST and one.disposition is Disposition.FAILED
+    if unknown and context.attempts < running.plan.max_attempts:
+        # Whether the debtor was disturbed is unknown. It counts, and the lead is not lost.
+        leads.wait(
+            connection, one.lead_id, now + retry.LOST_DELAY, disposition=one.disposition.value
+        )
+        return
+    decision = retry.after(
+        running.plan,
+        one.disposition,
+        same=context.by_disposition.get(one.disposition.value, 1),
+        total=context.attempts,
+        usable_phones=len(context.phones),
+        now=now,
+    )
+    if isinstance(decision, retry.TryAgain):
+        leads.wait(
+            connection,
+            one.lead_id,
+            decision.at,
+            next_phone=decision.next_phone,
+            disposition=one.disposition.value,
+        )
+    else:
+        leads.close(connection, one.lead_id, decision.reason, one.disposition.value)
+
+
+def set_redial_latency(
+    connection: Connection, made_attempt_id: str, dialled_at: datetime
+) -> float | None:
+    """Hang-up to INVITE in ms, kept on the fallback row and returned; None: no such row."""
+    row = connection.execute(
+        fallback.select().where(fallback.c.made_attempt_id == made_attempt_id)
+    ).first()
+    if row is None or row.hangup_at is None:
+        return None
+    latency: float = (dialled_at - row.hangup_at).total_seconds() * 1000.0
+    connection.execute(update(fallback).where(fallback.c.id == row.id).values(latency_ms=latency))
+    return latency

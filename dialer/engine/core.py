@@ -1,0 +1,369 @@
+"""One loop, one consumer of events.
+
+The consumer applies what the switch says, commits, then acts. Placing ordinary calls is in
+``dialer.engine.placing``, keeping campaigns and leases in ``dialer.engine.run``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from dialer import metrics
+from dialer.domain import events as ev
+from dialer.domain.attempt import Close, Effect, HandleMachine
+from dialer.domain.model import Attempt, AttemptState, Disposition, MachineAction
+from dialer.engine.campaigns import RunningCampaign
+from dialer.engine.closing import (
+    LOST,
+    Closing,
+    FollowUp,
+    SendSms,
+    close_attempts,
+    set_redial_latency,
+)
+from dialer.engine.database import Database
+from dialer.engine.live import LiveCall
+from dialer.engine.trunks import TrunkGate
+from dialer.logs import get_logger
+from dialer.store import attempts
+from dialer.switch import names
+from dialer.switch.ami import AmiLink, OriginateRefused, OriginateRequest
+from dialer.switch.trunks import caller_id_value, dial_string
+
+log = get_logger(__name__)
+
+FLUSH_SECONDS = 0.25
+"""How much of a call's progress a crash may lose; what decides (an end) is written at once."""
+TICK = 0.1
+MAX_BATCH = 500
+UNSEEN_SECONDS = 15.0
+"""An Originate that shows no channel for so long is looked for, and given up if absent."""
+MAX_CALL = timedelta(minutes=20)
+
+
+def utc_now() -> datetime:
+    """The one place where the engine reads the wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the engine acts with. ``enqueue`` hands a message to the workers."""
+
+    database: Database
+    link: AmiLink
+    gate: TrunkGate
+    send_sms: SendSms
+    enqueue: Callable[[int], None]
+    new_id: Callable[[], str]
+
+
+class Core:
+    """The calls in the air and the consumer that moves them on."""
+
+    def __init__(self, hands: Hands) -> None:
+        self.hands = hands
+        self.live: dict[str, LiveCall] = {}
+        self.campaigns: dict[int, RunningCampaign] = {}
+        self.ready = asyncio.Event()
+        """Set while the switch is connected and reconciled: only then is anything placed."""
+        self.freed = asyncio.Event()
+        """Pulsed when a call ended: a slot may be free, a lead may be due."""
+        self._flushed = time.monotonic()
+        self._ticked = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._latencies: list[tuple[str, datetime]] = []
+
+    # --- consuming -----------------------------------------------------------------------
+
+    async def consume(self) -> None:
+        """Run for ever: batches of events in, transactions and effects out."""
+        while True:
+            batch = await self._next_batch()
+            ended: list[LiveCall] = []
+            for event in batch:
+                if isinstance(event, ev.SwitchLost):
+                    self._switch_lost()
+                elif isinstance(event, ev.SwitchReady):
+                    ended += await self._reconcile()
+                else:
+                    self._apply(event, ended)
+            self._tick()
+            if ended:
+                await self._close(ended)
+            elif time.monotonic() - self._flushed >= FLUSH_SECONDS:
+                await self._flush()
+
+    async def _next_batch(self) -> list[ev.SwitchEvent]:
+        queue = self.hands.link.events
+        batch: list[ev.SwitchEvent] = []
+        try:
+            async with asyncio.timeout(TICK):
+                batch.append(await queue.get())
+        except TimeoutError:
+            return batch
+        while len(batch) < MAX_BATCH and not queue.empty():
+            batch.append(queue.get_nowait())
+        metrics.CONSUMER_QUEUE.set(queue.qsize())
+        return batch
+
+    def _apply(self, event: ev.CallEvent, ended: list[LiveCall]) -> None:
+        call = self.live.get(event.attempt_id)
+        if call is None:
+            return  # another engine's call, or one that has ended
+        metrics.AMI_LAG.set(max(0.0, (utc_now() - event.at).total_seconds()))
+        effects = call.apply(event)
+        if isinstance(event, ev.DialBegun) and call.hangup_before is not None:
+            metrics.FALLBACK_SECONDS.labels("redial").observe(
+                (event.at - call.hangup_before).total_seconds()
+            )
+            call.hangup_before = None
+            self._latencies.append((event.attempt_id, event.at))
+        self._act(call, effects, ended)
+
+    def _act(self, call: LiveCall, effects: Iterable[Effect], ended: list[LiveCall]) -> None:
+        for effect in effects:
+            if isinstance(effect, Close):
+                ended.append(call)
+            elif isinstance(effect, HandleMachine):
+                self._spawn(self._machine(call.attempt))
+
+    def _tick(self) -> None:
+        """Verdicts that ripen with time alone: a voice that has not stopped."""
+        if time.monotonic() - self._ticked < TICK:
+            return
+        self._ticked = time.monotonic()
+        now = utc_now()
+        for call in self.live.values():
+            if call.attempt.state is AttemptState.ANSWERED:
+                self._act(call, call.judge(now), [])
+        for state in AttemptState:
+            if state is not AttemptState.ENDED:
+                count = sum(1 for call in self.live.values() if call.attempt.state is state)
+                metrics.CALLS.labels(state.value).set(count)
+
+    # --- writing -------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        dirty = [call for call in self.live.values() if call.dirty]
+        latencies, self._latencies = self._latencies, []
+        self._flushed = time.monotonic()
+        if not dirty and not latencies:
+            return
+        values = [call.attempt for call in dirty]
+        for call in dirty:
+            call.dirty = False
+
+        def write(connection: Connection) -> None:
+            attempts.save_attempts(connection, values)
+            for attempt_id, at in latencies:
+                set_redial_latency(connection, attempt_id, at)
+
+        await self.hands.database.until_done(write)
+
+    async def _close(self, ended: list[LiveCall]) -> None:
+        values = [call.ended() for call in ended]
+        for one in values:
+            self.live.pop(one.id, None)
+
+        def write(connection: Connection) -> FollowUp:
+            # ``now`` is read at each try: after an outage the moment for a redial has passed.
+            closing = Closing(
+                self.campaigns, utc_now(), self.hands.new_id, self.hands.send_sms
+            )
+            return close_attempts(connection, values, closing)
+
+        follow_up = await self.hands.database.until_done(write)
+        by_id = {one.id: one for one in values}
+        for redial in follow_up.place:
+            parent = by_id[redial.follows or ""]
+            self.admit(redial, hangup_before=parent.hangup_requested_at or parent.ended_at)
+            await self._redial(redial)
+        if follow_up.send:
+            await self.hands.database.aside(lambda: self._enqueue(follow_up.send))
+        self._count(follow_up)
+        self.freed.set()
+
+    def _enqueue(self, message_ids: list[int]) -> None:
+        for message_id in message_ids:
+            try:
+                self.hands.enqueue(message_id)
+            except Exception as error:  # noqa: BLE001 - the row is there: the sweep finds it
+                log.warning("queue_away", error=type(error).__name__, message_id=message_id)
+
+    def _count(self, follow_up: FollowUp) -> None:
+        for one in follow_up.concluded:
+            assert one.disposition is not None
+            metrics.DISPOSITIONS.labels(one.disposition.value).inc()
+            if one.failure != LOST:
+                self.hands.gate.result(
+                    one.trunk, one.disposition is not Disposition.FAILED, time.monotonic()
+                )
+            log.info(
+                "attempt_ended",
+                attempt=one.id,
+                disposition=one.disposition.value,
+                q850=one.q850,
+                sip=one.sip_status,
+                prompt=one.last_prompt,
+                failure=one.failure,
+            )
+        for kind, reason in follow_up.refused:
+            metrics.FALLBACK_REFUSED.labels(kind.value, reason.value).inc()
+
+    # --- acting --------------------------------------------------------------------------
+
+    def admit(
+        self, one: Attempt, *, hangup_before: datetime | None = None, adopted: bool = False
+    ) -> LiveCall:
+        """Take an attempt that is committed under the engine's eyes."""
+        running = self.campaigns[one.campaign_id]
+        call = LiveCall(
+            one,
+            running.plan.detector,
+            hangup_before=hangup_before,
+            placed=adopted,
+            adopted=adopted,
+        )
+        self.live[one.id] = call
+        kind = "redial" if one.follows else "first"
+        if not adopted:
+            metrics.ATTEMPTS.labels(kind).inc()
+        return call
+
+    async def _redial(self, one: Attempt) -> None:
+        """At once: the campaign's rate is borrowed from; only the trunk's own cap may hold it."""
+        running = self.campaigns[one.campaign_id]
+        now = time.monotonic()
+        running.rate = running.rate.filled(now).taken()
+        wait = self.hands.gate.borrow(one.trunk, now)
+        if wait > 0:
+            self._spawn(self._place_later(one, wait))
+        else:
+            await self.place(one)
+
+    async def _place_later(self, one: Attempt, wait: float) -> None:
+        await asyncio.sleep(wait)
+        await self.place(one)
+
+    async def place(self, one: Attempt) -> None:
+        """Originate an attempt that is committed. A refusal ends it as failed."""
+        call = self.live[one.id]
+        running = self.campaigns[one.campaign_id]
+        trunk = self.hands.gate.trunk(one.trunk)
+        plan = running.plan
+        call.placed = True
+        try:
+            await self.hands.link.originate(
+                OriginateRequest(
+                    attempt_id=one.id,
+                    dial_string=dial_string(trunk, one.number),
+                    caller_id=caller_id_value(trunk, one.caller_id),
+                    timeout=plan.ring_timeout,
+                    variables={
+                        names.VAR_DETECTOR: plan.detector.value,
+                        names.VAR_FLOW: one.flow,
+                        names.VAR_LANGUAGE: plan.language,
+                        names.VAR_ON_MACHINE: plan.on_machine.value,
+                    },
+                )
+            )
+        except OriginateRefused as error:
+            self.hands.link.events.put_nowait(ev.OriginateFailed(one.id, utc_now(), str(error)))
+
+    async def _machine(self, one: Attempt) -> None:
+        action = self.campaigns[one.campaign_id].plan.on_machine
+        try:
+            if action is MachineAction.LEAVE_MESSAGE:
+                await self.hands.link.redirect(one.id, names.CONTEXT_MACHINE, names.START)
+            else:
+                await self.hands.link.hangup(one.id)
+        except (OSError, TimeoutError) as error:
+            log.warning("machine_not_handled", attempt=one.id, error=type(error).__name__)
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- reconciling ---------------------------------------------------------------------
+
+    def _switch_lost(self) -> None:
+        self.ready.clear()
+        metrics.SWITCH_UP.set(0)
+        log.warning("switch_lost", calls=len(self.live))
+
+    async def _reconcile(self) -> list[LiveCall]:
+        """After a (re)connection: calls that were placed and have no channel any more are lost.
+
+        Never placed again: whether the debtor's phone rang is not known.
+        """
+        gone = await self._absent(list(self.live.values()))
+        self.ready.set()
+        metrics.SWITCH_UP.set(1)
+        log.info("switch_ready", calls=len(self.live), lost=len(gone))
+        return gone
+
+    async def _absent(self, calls: list[LiveCall]) -> list[LiveCall]:
+        placed = [call for call in calls if call.placed]
+        if not placed:
+            return []
+        channels = await self.hands.link.live_channels()
+        return [self._lose(call) for call in placed if call.attempt.id not in channels]
+
+    def _lose(self, call: LiveCall) -> LiveCall:
+        call.attempt = call.attempt.with_(
+            state=AttemptState.ENDED, ended_at=utc_now(), failure=LOST
+        )
+        return call
+
+    async def adopt(self, campaign_ids: list[int], node: str) -> None:
+        """What a dead engine left open: live calls are taken over, the rest concluded as lost."""
+        found = await self.hands.database.until_done(
+            lambda connection: attempts.open_attempts(connection, node, campaign_ids)
+        )
+        calls = [self.admit(one, adopted=True) for one in found if one.id not in self.live]
+        gone = await self._absent(calls)
+        if calls:
+            log.info("attempts_adopted", alive=len(calls) - len(gone), lost=len(gone))
+        if gone:
+            await self._close(gone)
+
+    async def watch(self) -> None:
+        """Every few seconds: no call stays for ever, whatever reply was lost."""
+        while True:
+            await asyncio.sleep(UNSEEN_SECONDS / 3)
+            if not self.ready.is_set():
+                continue
+            now = utc_now()
+            stale = [call for call in self.live.values() if self._overdue(call.attempt, now)]
+            try:
+                gone = await self._absent(stale)
+                for call in stale:
+                    if call not in gone and call.placed:
+                        await self.hands.link.hangup(call.attempt.id)
+            except (OSError, TimeoutError) as error:
+                log.warning("watch_failed", error=type(error).__name__)
+                continue
+            if gone:
+                log.warning("calls_lost", count=len(gone))
+                # Through the consumer's own path, so that there is one writer of ends.
+                for call in gone:
+                    self.hands.link.events.put_nowait(
+                        ev.OriginateFailed(call.attempt.id, now, LOST)
+                    )
+
+    def _overdue(self, one: Attempt, now: datetime) -> bool:
+        ring = timedelta(seconds=self.campaigns[one.campaign_id].plan.ring_timeout)
+        if one.answered_at is not None:
+            return now - one.answered_at > MAX_CALL
+        since = one.dialled_at or one.placed_at
+        return now - since > (ring if one.dialled_at else timedelta()) + timedelta(
+            seconds=UNSEEN_SECONDS
+        )

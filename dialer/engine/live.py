@@ -1,0 +1,67 @@
+"""The calls in the air, as the engine holds them between event and database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from dialer.domain import detection
+from dialer.domain import events as ev
+from dialer.domain.attempt import Effect, advance
+from dialer.domain.model import Attempt, DetectionResult, Detector
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """One attempt that has not ended.
+
+    ``placed``: Originate has left, so that a channel may exist. ``adopted``: taken over from an
+    engine that died; what it had heard since its last write is missing. ``dirty``: changed since
+    it was last written. ``hangup_before``: of a redial, when the debtor had hung up.
+    """
+
+    attempt: Attempt
+    detector: Detector
+    hangup_before: datetime | None = None
+    placed: bool = False
+    adopted: bool = False
+    dirty: bool = False
+    heard: detection.DetectionState = field(default_factory=detection.DetectionState)
+
+    def apply(self, event: ev.CallEvent) -> tuple[Effect, ...]:
+        """Advance the attempt, and the detector beside it."""
+        before = self.attempt
+        self.attempt, effects = advance(before, event)
+        if self.detector is Detector.TALK:
+            self.heard = detection.observe(self.heard, event, event.at)
+            effects += self.judge(event.at)
+        self.dirty = self.dirty or self.attempt is not before
+        return effects
+
+    def judge(self, now: datetime) -> tuple[Effect, ...]:
+        """Ask the detector; a verdict becomes part of the attempt."""
+        if self.detector is not Detector.TALK or self.attempt.detection is not None:
+            return ()
+        given = detection.verdict(self.heard, now)
+        if given is None:
+            return ()
+        result, reason = given
+        before = self.attempt
+        self.attempt, effects = advance(before, ev.Detected(before.id, now, result, reason))
+        self.dirty = True
+        return effects
+
+    def ended(self) -> Attempt:
+        """The attempt as it is concluded, with the detector's last word."""
+        one = self.attempt
+        if one.answered_at is not None and one.detection is None:
+            at = one.hangup_requested_at or one.ended_at or one.answered_at
+            result, reason = (
+                detection.final(self.heard, at)
+                if self.detector is Detector.TALK
+                else (DetectionResult.UNKNOWN, "no detector")
+            )
+            one = replace(one, detection=result, detection_reason=reason[:200])
+        if self.adopted and not one.keys and one.outcome is None and one.failure is None:
+            one = replace(one, failure="lost")  # keys may have been missed: nothing at once
+        return one

@@ -1,0 +1,94 @@
+"""Attempts as rows: only the engine writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from dialer.domain.model import (
+    Attempt,
+    AttemptState,
+    DetectionResult,
+    Disposition,
+    Outcome,
+)
+from dialer.store.tables import attempt, flow_outcome
+
+_COLUMNS = tuple(field.name for field in fields(Attempt))
+_FIXED = frozenset(
+    {
+        "id", "campaign_id", "lead_id", "debtor_id", "phone_id", "number", "caller_id", "trunk",
+        "node", "flow", "placed_at", "follows", "fallback_index",
+    }
+)  # fmt: skip
+_MOVING = tuple(name for name in _COLUMNS if name not in _FIXED)
+
+_UPDATE = (
+    update(attempt)
+    # An ended attempt is never opened again, whatever comes late.
+    .where(attempt.c.id == bindparam("attempt_id"), attempt.c.state != AttemptState.ENDED.value)
+    .values({name: bindparam(f"v_{name}") for name in _MOVING})
+)
+
+
+def insert_attempts(connection: Connection, attempts: Iterable[Attempt]) -> None:
+    """Commit-before-dial: the rows of attempts in state ``created``."""
+    rows = [{name: getattr(one, name) for name in _COLUMNS} for one in attempts]
+    if rows:
+        connection.execute(insert(attempt), rows)
+
+
+def save_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Write what has changed on them; an attempt that is ended in the database stays as it is."""
+    rows = [
+        {"attempt_id": one.id, **{f"v_{name}": getattr(one, name) for name in _MOVING}}
+        for one in attempts
+    ]
+    if rows:
+        connection.execute(_UPDATE, rows)
+
+
+def is_ended(connection: Connection, attempt_id: str) -> bool:
+    """Whether its end is in the database already."""
+    state = connection.execute(
+        select(attempt.c.state).where(attempt.c.id == attempt_id)
+    ).scalar_one_or_none()
+    return state == AttemptState.ENDED.value
+
+
+def open_attempts(connection: Connection, node: str, campaign_ids: Sequence[int]) -> list[Attempt]:
+    """Attempts of a node and of these campaigns that have not ended, with the flow's outcome
+    where the IVR wrote one that the engine never heard of."""
+    rows = connection.execute(
+        select(attempt, flow_outcome.c.outcome.label("written_outcome"))
+        .outerjoin(flow_outcome, flow_outcome.c.attempt_id == attempt.c.id)
+        .where(
+            attempt.c.node == node,
+            attempt.c.state.in_([s.value for s in AttemptState if s is not AttemptState.ENDED]),
+            attempt.c.campaign_id.in_(campaign_ids),
+        )
+    ).all()
+    found = []
+    for row in rows:
+        one = attempt_of(row)
+        if one.outcome is None and row.written_outcome is not None:
+            one = one.with_(outcome=Outcome(row.written_outcome))
+        found.append(one)
+    return found
+
+
+def attempt_of(row: Row[Any]) -> Attempt:
+    """The value of a row."""
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["state"] = AttemptState(values["state"])
+    for name, kind in (
+        ("detection", DetectionResult),
+        ("outcome", Outcome),
+        ("disposition", Disposition),
+    ):
+        if values[name] is not None:
+            values[name] = kind(values[name])
+    return Attempt(**values)

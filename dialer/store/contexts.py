@@ -1,0 +1,181 @@
+"""What must be known of a lead to decide about it: read for many leads in a few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from dialer.domain.model import LineType
+from dialer.domain.policy import WEEK, Standing
+from dialer.store.tables import attempt, contact, debtor, lead, phone, suppression
+
+CALLER_ID_MEMORY = timedelta(days=60)
+"""How far back it is looked which numbers a phone has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneFacts:
+    """A usable phone; ``shown``: caller ID -> when it last saw it."""
+
+    id: int
+    number: str
+    line_type: LineType
+    do_not_call: bool
+    shown: dict[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class LeadContext:
+    """One lead with all that policy, caller ID and retry ask for.
+
+    ``phones``: usable ones in order of position. ``by_disposition``: how many attempts of this
+    lead ended so. ``contacts``: of the debtor, any channel, last 7 days. ``recent_attempts``:
+    when this lead was called in the last 7 days.
+    """
+
+    lead_id: int
+    campaign_id: int
+    company_id: int
+    debtor_id: int
+    account_id: int
+    timezone: str | None
+    language: str | None
+    opted_out: bool
+    attempts: int
+    next_phone: int
+    recent_attempts: tuple[datetime, ...] = ()
+    phones: tuple[PhoneFacts, ...] = ()
+    contacts: tuple[datetime, ...] = ()
+    by_disposition: dict[str, int] = field(default_factory=dict)
+
+    def phone_to_call(self) -> PhoneFacts | None:
+        """The next phone of the rotation, or None when none is usable."""
+        return self.phones[self.next_phone % len(self.phones)] if self.phones else None
+
+    def standing(self, number: PhoneFacts, default_timezone: str) -> Standing:
+        """What the contact policy is asked with."""
+        return Standing(
+            timezone=self.timezone or default_timezone,
+            contacts=self.contacts,
+            do_not_call=number.do_not_call,
+            opted_out=self.opted_out,
+        )
+
+
+def load_contexts(
+    connection: Connection, lead_ids: Sequence[int], now: datetime
+) -> dict[int, LeadContext]:
+    """The contexts of these leads, by lead id; a constant number of queries."""
+    if not lead_ids:
+        return {}
+    heads = connection.execute(
+        select(
+            lead.c.id, lead.c.campaign_id, lead.c.debtor_id, lead.c.account_id, lead.c.attempts,
+            lead.c.next_phone, debtor.c.company_id, debtor.c.timezone, debtor.c.language,
+            debtor.c.opted_out_at,
+        )
+        .join(debtor, debtor.c.id == lead.c.debtor_id)
+        .where(lead.c.id.in_(lead_ids))
+    ).all()  # fmt: skip
+    debtors = {row.debtor_id for row in heads}
+    phones = _phones(connection, debtors, now)
+    contacts = _contacts(connection, debtors, now)
+    ended = _dispositions(connection, [row.id for row in heads])
+    called = _recent_attempts(connection, [row.id for row in heads], now)
+    return {
+        row.id: LeadContext(
+            lead_id=row.id,
+            campaign_id=row.campaign_id,
+            company_id=row.company_id,
+            debtor_id=row.debtor_id,
+            account_id=row.account_id,
+            timezone=row.timezone,
+            language=row.language,
+            opted_out=row.opted_out_at is not None,
+            attempts=row.attempts,
+            next_phone=row.next_phone,
+            phones=tuple(phones.get(row.debtor_id, ())),
+            contacts=tuple(contacts.get(row.debtor_id, ())),
+            by_disposition=ended.get(row.id, {}),
+            recent_attempts=tuple(called.get(row.id, ())),
+        )
+        for row in heads
+    }
+
+
+def _phones(
+    connection: Connection, debtors: set[int], now: datetime
+) -> dict[int, list[PhoneFacts]]:
+    listed = (
+        select(suppression.c.id)
+        .where(
+            suppression.c.company_id == debtor.c.company_id,
+            suppression.c.number == phone.c.number,
+        )
+        .exists()
+        .label("listed")
+    )
+    rows = connection.execute(
+        select(phone.c.id, phone.c.debtor_id, phone.c.number, phone.c.line_type, listed)
+        .join(debtor, debtor.c.id == phone.c.debtor_id)
+        .where(phone.c.debtor_id.in_(debtors), phone.c.invalid_at.is_(None))
+        .order_by(phone.c.position, phone.c.id)
+    ).all()
+    shown: dict[int, dict[str, datetime]] = {}
+    for phone_id, number, last in connection.execute(
+        select(attempt.c.phone_id, attempt.c.caller_id, func.max(attempt.c.placed_at))
+        .where(
+            attempt.c.phone_id.in_([row.id for row in rows]),
+            attempt.c.placed_at > now - CALLER_ID_MEMORY,
+        )
+        .group_by(attempt.c.phone_id, attempt.c.caller_id)
+    ):
+        shown.setdefault(phone_id, {})[number] = last
+    found: dict[int, list[PhoneFacts]] = {}
+    for row in rows:
+        found.setdefault(row.debtor_id, []).append(
+            PhoneFacts(
+                row.id, row.number, LineType(row.line_type), row.listed, shown.get(row.id, {})
+            )
+        )
+    return found
+
+
+def _contacts(
+    connection: Connection, debtors: set[int], now: datetime
+) -> dict[int, list[datetime]]:
+    found: dict[int, list[datetime]] = {}
+    for debtor_id, at in connection.execute(
+        select(contact.c.debtor_id, contact.c.at).where(
+            contact.c.debtor_id.in_(debtors), contact.c.at > now - WEEK
+        )
+    ):
+        found.setdefault(debtor_id, []).append(at)
+    return found
+
+
+def _dispositions(connection: Connection, leads: Sequence[int]) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    for lead_id, disposition, count in connection.execute(
+        select(attempt.c.lead_id, attempt.c.disposition, func.count())
+        .where(attempt.c.lead_id.in_(leads), attempt.c.disposition.is_not(None))
+        .group_by(attempt.c.lead_id, attempt.c.disposition)
+    ):
+        found.setdefault(lead_id, {})[disposition] = count
+    return found
+
+
+def _recent_attempts(
+    connection: Connection, leads: Sequence[int], now: datetime
+) -> dict[int, list[datetime]]:
+    found: dict[int, list[datetime]] = {}
+    for lead_id, at in connection.execute(
+        select(attempt.c.lead_id, attempt.c.placed_at).where(
+            attempt.c.lead_id.in_(leads), attempt.c.placed_at > now - WEEK
+        )
+    ):
+        found.setdefault(lead_id, []).append(at)
+    return found
