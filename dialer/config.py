@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_home, description="state folder of this installation")
     cache: Path | None = Field(None, description="downloads, outside the checkout")
     flows_dir: Path = Field(ROOT / "ivr_flows", description="flows and prompt texts")
+    voice: Literal["auto", "pico", "espeak", "command"] = "auto"
+    voice_command: str = Field("", description="program that speaks: text in, {out} a sound file")
     asterisk: str | None = Field(None, description="path of an asterisk binary to use")
     asterisk_suite: str = Field("forky", description="Debian suite of the portable Asterisk")
 
