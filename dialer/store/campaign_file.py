@@ -1,0 +1,308 @@
+"""The campaign file as written by people: its keys, their shapes, and errors that name the key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Hashable
+from datetime import date, time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from dialer.domain.model import (
+    DayWindow,
+    Detector,
+    Disposition,
+    FallbackStep,
+    MachineAction,
+    RetryRule,
+    StepKind,
+)
+from dialer.store.countries import WEEKDAYS
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_WINDOW = re.compile(r"([a-z,\- ]+?)\s+(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})")
+
+
+class PlanError(Exception):
+    """A campaign file is wrong; ``problems`` has one line for each thing to change."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of ``90``, ``90s``, ``15m``, ``2h``, ``1d`` or ``1h30m``. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"write a duration like 90s, 15m, 2h or 1d, not {value!r}")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def parse_window(lines: Collection[str]) -> tuple[DayWindow, ...]:
+    """Of lines like ``mon-fri 09:00-21:00`` or ``sat,sun 10:00-14:00``, a window for each day.
+
+    ``24:00`` is the end of the day. Raises ValueError naming the line.
+    """
+    found = []
+    for line in lines:
+        match = _WINDOW.fullmatch(line.strip().lower())
+        if match is None:
+            raise ValueError(f"write a window like 'mon-fri 09:00-21:00', not {line!r}")
+        start = _clock(match[2], line)
+        end = time() if match[3] in ("24:00", "00:00") else _clock(match[3], line)
+        if end != time() and end <= start:
+            raise ValueError(f"the window {line!r} ends before it begins")
+        found += [DayWindow(day, start, end) for day in _days(match[1], line)]
+    return tuple(sorted(found, key=lambda one: (one.weekday, one.start)))
+
+
+def _clock(text: str, line: str) -> time:
+    hour, minute = (int(part) for part in text.split(":"))
+    try:
+        return time(hour, minute)
+    except ValueError as error:
+        raise ValueError(f"{text} in the window {line!r} is no time of day") from error
+
+
+def _days(text: str, line: str) -> list[int]:
+    days: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+            raise ValueError(f"days are {', '.join(WEEKDAYS)}; the window {line!r} has others")
+        at, to = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
+        days |= {(at + step) % 7 for step in range((to - at) % 7 + 1)}
+    return sorted(days)
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RetryEntry(_Strict):
+    """When a lead is tried again after one disposition."""
+
+    delay: Seconds
+    growth: float = Field(1.0, ge=1, le=10)
+    max_delay: Seconds = 7 * 86400.0
+    max_attempts: int = Field(3, ge=1, le=50)
+
+    def rule(self) -> RetryRule:
+        """As the domain has it."""
+        return RetryRule(self.delay, self.growth, self.max_delay, self.max_attempts)
+
+
+class RedialEntry(_Strict):
+    """The redial of a fallback."""
+
+    flow: str | None = None
+    unseen_days: float = Field(default=7.0, gt=0, le=365)
+
+
+class SmsEntry(_Strict):
+    """The message of a fallback."""
+
+    template: str = "missed_call"
+
+
+class StepEntry(_Strict):
+    """One step: exactly one of its keys is set."""
+
+    redial: RedialEntry | None = None
+    sms: SmsEntry | None = None
+    retry: _Strict | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        """``- redial`` alone, or ``- redial:`` without anything below it."""
+        if isinstance(value, str):
+            value = {value: {}}
+        if isinstance(value, dict):
+            value = {key: {} if inner in ("", None) else inner for key, inner in value.items()}
+            if len(value) != 1:
+                raise ValueError("one step is one of redial, sms, retry")
+        return value
+
+    def step(self) -> FallbackStep:
+        """As the domain has it."""
+        if self.redial is not None:
+            return FallbackStep(
+                StepKind.REDIAL, flow=self.redial.flow, unseen_days=self.redial.unseen_days
+            )
+        if self.sms is not None:
+            return FallbackStep(StepKind.SMS, template=self.sms.template)
+        return FallbackStep(StepKind.RETRY)
+
+
+class Holidays(_Strict):
+    """``country``: ISO 3166, default the company's; ``none``: only the days of ``also``."""
+
+    country: str | None = None
+    region: str | None = None
+    also: tuple[date, ...] = ()
+
+
+class CampaignFile(_Strict):
+    """A campaign file. docs/campaigns.md explains each key."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
+    company: str | None = None
+    flow: str
+    language: str = Field("es", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    pool: str | None = None
+    caller_ids: tuple[str, ...] = ()
+    trunk: str = "carrier"
+    calls_per_second: float = Field(5.0, gt=0, le=200)
+    max_concurrent: int = Field(100, ge=1, le=10_000)
+    max_attempts: int = Field(8, ge=1, le=100)
+    max_attempts_per_day: int = Field(4, ge=1, le=50)
+    max_per_day: int | None = Field(None, ge=1, le=50)
+    max_per_week: int | None = Field(None, ge=1, le=100)
+    ring_timeout: Seconds = 25.0
+    window: tuple[str, ...] | None = None
+    holidays: Holidays | None = None
+    default_timezone: str | None = None
+    retry: dict[Disposition, RetryEntry | Literal["never"]] = Field(default_factory=dict)
+    fallback: tuple[StepEntry, ...] = (
+        StepEntry(redial=RedialEntry()),
+        StepEntry(sms=SmsEntry()),
+        StepEntry(retry=_Strict()),
+    )
+    detector: Detector = Detector.TALK
+    on_machine: MachineAction = MachineAction.LEAVE_MESSAGE
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: inner for key, inner in value.items() if inner not in ("", None)}
+        return value
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _one_line_window(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("window")
+    @classmethod
+    def _readable_window(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None:
+            if not value:
+                raise ValueError("an empty window never calls; leave the key out for the default")
+            parse_window(value)
+        return value
+
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _short_holidays(cls, value: object) -> object:
+        return {"country": value} if isinstance(value, str) else value
+
+    @field_validator("ring_timeout")
+    @classmethod
+    def _rings_long_enough(cls, value: float) -> float:
+        if not 5 <= value <= 120:
+            raise ValueError("between 5 and 120 seconds; 15 is the least that is polite")
+        return value
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"{value!r} is no time zone; write it like Europe/Madrid")
+        return None if value is None else ZoneInfo(value).key
+
+    @field_validator("retry")
+    @classmethod
+    def _only_what_is_retried(
+        cls, value: dict[Disposition, RetryEntry | str]
+    ) -> dict[Disposition, RetryEntry | str]:
+        for kind in value:
+            if kind.conversation or kind is Disposition.INVALID_NUMBER:
+                raise ValueError(f"{kind.value} is never retried on the same number")
+        return value
+
+
+class _Loader(yaml.BaseLoader):
+    """Every scalar stays text (``no`` is Norway, ``+34910000001`` keeps its plus)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise PlanError(
+                    [f"line {key_node.start_mark.line + 1}: the key {key_node.value!r} is there"
+                     " twice"]
+                )  # fmt: skip
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_campaign_file(path: Path) -> CampaignFile:
+    """The file at ``path``. Raises PlanError with every problem, each with its key or line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError([f"{path} cannot be read: {error}"]) from error
+    return parse_campaign(text)
+
+
+def parse_campaign(text: str) -> CampaignFile:
+    """The campaign of a YAML text. Raises PlanError."""
+    try:
+        values = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise PlanError([f"this is no YAML: {_yaml_problem(error)}"]) from error
+    if not isinstance(values, dict):
+        raise PlanError(["a campaign file is a list of keys and values; see docs/campaigns.md"])
+    return campaign_of(values)
+
+
+def campaign_of(values: dict[str, Any]) -> CampaignFile:
+    """The campaign of keys and values. Raises PlanError."""
+    try:
+        return CampaignFile.model_validate(values)
+    except ValidationError as error:
+        raise PlanError([_say(item) for item in error.errors()]) from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {what}" if mark is not None else what
+
+
+_PYDANTIC_PARTS = {"RetryEntry", "literal['never']", "[key]"}
+
+
+def _say(item: Any) -> str:
+    """One line of pydantic's as people can use it."""
+    key = ".".join(str(part) for part in item["loc"] if str(part) not in _PYDANTIC_PARTS)
+    said = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        said = "there is no such key; docs/campaigns.md lists them"
+    elif item["type"] == "missing":
+        said = "is missing"
+    return f"{key}: {said}" if key else said
