@@ -1,0 +1,1 @@
+"""One installation on one machine: its servers, its set-up, its checks."""
