@@ -285,7 +285,7 @@ def campaign_of(values: dict[str, Any]) -> CampaignFile:
     try:
         return CampaignFile.model_validate(values)
     except ValidationError as error:
-        raise PlanError([_say(item) for item in error.errors()]) from error
+        raise PlanError(_say_all(error)) from error
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
@@ -297,12 +297,22 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
 _PYDANTIC_PARTS = {"RetryEntry", "literal['never']", "[key]"}
 
 
-def _say(item: Any) -> str:
-    """One line of pydantic's as people can use it."""
-    key = ".".join(str(part) for part in item["loc"] if str(part) not in _PYDANTIC_PARTS)
-    said = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        said = "there is no such key; docs/campaigns.md lists them"
-    elif item["type"] == "missing":
-        said = "is missing"
-    return f"{key}: {said}" if key else said
+def _say_all(error: ValidationError) -> list[str]:
+    """Each problem once: of a choice between ``never`` and a rule, the half that was meant."""
+    said: dict[str, str] = {}
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"] if str(part) not in _PYDANTIC_PARTS)
+        if item["type"] == "literal_error" and any(other.startswith(key) for other in said):
+            continue
+        said[key] = _say(item["type"], str(item["msg"]))
+    return [f"{key}: {what}" if key else what for key, what in said.items()]
+
+
+def _say(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such key; docs/campaigns.md lists them"
+    if kind == "missing":
+        return "is missing"
+    if kind == "model_type":
+        return "write never, or keys below it: delay, growth, max_delay, max_attempts"
+    return message.removeprefix("Value error, ")
