@@ -18,6 +18,9 @@ from dialer.domain.model import (
 MAX_KEYS = 64
 """What is kept of the keys pressed; a debtor leaning on a key is not a reason to fail."""
 
+LOST = "lost"
+"""``failure`` of an attempt whose end nobody saw: whether the phone rang is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Close:
@@ -54,6 +57,8 @@ def advance(attempt: Attempt, event: ev.CallEvent) -> tuple[Attempt, tuple[Effec
         case ev.Answered():
             return _forward(attempt, AttemptState.ANSWERED, answered_at=event.at), ()
         case ev.PromptReached():
+            # A prompt proves the answer, should its own event have come while nobody listened.
+            attempt = _forward(attempt, AttemptState.ANSWERED, answered_at=event.at)
             return attempt.with_(last_node=event.node, last_prompt=event.prompt), ()
         case ev.KeyPressed():
             return _key(attempt, event), ()
@@ -80,6 +85,9 @@ def advance(attempt: Attempt, event: ev.CallEvent) -> tuple[Attempt, tuple[Effec
                 state=AttemptState.ENDED, ended_at=event.at, failure=event.reason[:200]
             )
             return ended, (Close(),)
+        case ev.Vanished():
+            lost = attempt.with_(state=AttemptState.ENDED, ended_at=event.at, failure=LOST)
+            return lost, (Close(),)
     return attempt, ()
 
 

@@ -106,6 +106,11 @@ class OriginateFailed(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished(CallEvent):
+    """The channel is not there, and nobody saw its end: the engine or the switch was away."""
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchLost:
     """The AMI connection of a node is gone: nothing is placed until reconciled."""
 

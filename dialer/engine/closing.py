@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, update
 
 from dialer.domain import caller_id, policy, retry
+from dialer.domain.attempt import LOST
 from dialer.domain.disposition import conclude
 from dialer.domain.fallback import Considered, Facts, consider, first_step
 from dialer.domain.model import Attempt, AttemptState, Disposition, Refusal, StepKind
@@ -24,9 +25,6 @@ from dialer.store.tables import fallback, phone
 
 SendSms = Callable[[Connection, Attempt, LeadContext, RunningCampaign, str, datetime], int]
 """Makes the message's row in the same transaction and returns its id."""
-
-LOST = "lost"
-"""``failure`` of an attempt whose end nobody saw: the engine or the switch was away."""
 
 
 @dataclass(slots=True)

@@ -16,11 +16,10 @@ from sqlalchemy import Connection
 
 from dialer import metrics
 from dialer.domain import events as ev
-from dialer.domain.attempt import Close, Effect, HandleMachine
+from dialer.domain.attempt import LOST, Close, Effect, HandleMachine
 from dialer.domain.model import Attempt, AttemptState, Disposition, MachineAction
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.closing import (
-    LOST,
     Closing,
     FollowUp,
     SendSms,
@@ -75,6 +74,8 @@ class Core:
         """Set while the switch is connected and reconciled: only then is anything placed."""
         self.freed = asyncio.Event()
         """Pulsed when a call ended: a slot may be free, a lead may be due."""
+        self.finished = asyncio.Event()
+        """Set when a campaign has come to its end."""
         self._flushed = time.monotonic()
         self._ticked = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,14 +92,14 @@ class Core:
                 if isinstance(event, ev.SwitchLost):
                     self._switch_lost()
                 elif isinstance(event, ev.SwitchReady):
-                    ended += await self._reconcile()
+                    await self._reconcile()
                 else:
                     self._apply(event, ended)
             self._tick()
             if ended:
                 await self._close(ended)
             elif time.monotonic() - self._flushed >= FLUSH_SECONDS:
-                await self._flush()
+                await self.flush()
 
     async def _next_batch(self) -> list[ev.SwitchEvent]:
         queue = self.hands.link.events
@@ -150,7 +151,8 @@ class Core:
 
     # --- writing -------------------------------------------------------------------------
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Write the progress of calls in the air."""
         dirty = [call for call in self.live.values() if call.dirty]
         latencies, self._latencies = self._latencies, []
         self._flushed = time.monotonic()
@@ -169,19 +171,20 @@ class Core:
 
     async def _close(self, ended: list[LiveCall]) -> None:
         values = [call.ended() for call in ended]
+        known = dict(self.campaigns)
         for one in values:
             self.live.pop(one.id, None)
 
         def write(connection: Connection) -> FollowUp:
             # ``now`` is read at each try: after an outage the moment for a redial has passed.
-            closing = Closing(
-                self.campaigns, utc_now(), self.hands.new_id, self.hands.send_sms
-            )
+            closing = Closing(known, utc_now(), self.hands.new_id, self.hands.send_sms)
             return close_attempts(connection, values, closing)
 
         follow_up = await self.hands.database.until_done(write)
         by_id = {one.id: one for one in values}
         for redial in follow_up.place:
+            if redial.campaign_id not in self.campaigns:
+                continue  # the lease went meanwhile: its new holder finds the attempt
             parent = by_id[redial.follows or ""]
             self.admit(redial, hangup_before=parent.hangup_requested_at or parent.ended_at)
             await self._redial(redial)
@@ -237,6 +240,13 @@ class Core:
             metrics.ATTEMPTS.labels(kind).inc()
         return call
 
+    def forget(self, campaign_id: int) -> None:
+        """The lease is another engine's: its calls are not ours to conclude any more."""
+        self.campaigns.pop(campaign_id, None)
+        for call in list(self.live.values()):
+            if call.attempt.campaign_id == campaign_id:
+                del self.live[call.attempt.id]
+
     async def _redial(self, one: Attempt) -> None:
         """At once: the campaign's rate is borrowed from; only the trunk's own cap may hold it."""
         running = self.campaigns[one.campaign_id]
@@ -254,7 +264,9 @@ class Core:
 
     async def place(self, one: Attempt) -> None:
         """Originate an attempt that is committed. A refusal ends it as failed."""
-        call = self.live[one.id]
+        call = self.live.get(one.id)
+        if call is None:
+            return  # forgotten while it waited for its turn
         running = self.campaigns[one.campaign_id]
         trunk = self.hands.gate.trunk(one.trunk)
         plan = running.plan
@@ -299,29 +311,23 @@ class Core:
         metrics.SWITCH_UP.set(0)
         log.warning("switch_lost", calls=len(self.live))
 
-    async def _reconcile(self) -> list[LiveCall]:
+    async def _reconcile(self) -> None:
         """After a (re)connection: calls that were placed and have no channel any more are lost.
 
         Never placed again: whether the debtor's phone rang is not known.
         """
         gone = await self._absent(list(self.live.values()))
+        self._vanish(gone)
         self.ready.set()
         metrics.SWITCH_UP.set(1)
         log.info("switch_ready", calls=len(self.live), lost=len(gone))
-        return gone
 
     async def _absent(self, calls: list[LiveCall]) -> list[LiveCall]:
         placed = [call for call in calls if call.placed]
         if not placed:
             return []
         channels = await self.hands.link.live_channels()
-        return [self._lose(call) for call in placed if call.attempt.id not in channels]
-
-    def _lose(self, call: LiveCall) -> LiveCall:
-        call.attempt = call.attempt.with_(
-            state=AttemptState.ENDED, ended_at=utc_now(), failure=LOST
-        )
-        return call
+        return [call for call in placed if call.attempt.id not in channels]
 
     async def adopt(self, campaign_ids: list[int], node: str) -> None:
         """What a dead engine left open: live calls are taken over, the rest concluded as lost."""
@@ -332,8 +338,12 @@ class Core:
         gone = await self._absent(calls)
         if calls:
             log.info("attempts_adopted", alive=len(calls) - len(gone), lost=len(gone))
-        if gone:
-            await self._close(gone)
+        self._vanish(gone)
+
+    def _vanish(self, calls: list[LiveCall]) -> None:
+        """Through the consumer's own queue, so that ends have one writer."""
+        for call in calls:
+            self.hands.link.events.put_nowait(ev.Vanished(call.attempt.id, utc_now()))
 
     async def watch(self) -> None:
         """Every few seconds: no call stays for ever, whatever reply was lost."""
@@ -353,11 +363,7 @@ class Core:
                 continue
             if gone:
                 log.warning("calls_lost", count=len(gone))
-                # Through the consumer's own path, so that there is one writer of ends.
-                for call in gone:
-                    self.hands.link.events.put_nowait(
-                        ev.OriginateFailed(call.attempt.id, now, LOST)
-                    )
+                self._vanish(gone)
 
     def _overdue(self, one: Attempt, now: datetime) -> bool:
         ring = timedelta(seconds=self.campaigns[one.campaign_id].plan.ring_timeout)

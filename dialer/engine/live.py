@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dialer.domain import detection
 from dialer.domain import events as ev
-from dialer.domain.attempt import Effect, advance
+from dialer.domain.attempt import LOST, Effect, advance
 from dialer.domain.model import Attempt, DetectionResult, Detector
 
 
@@ -63,5 +63,5 @@ class LiveCall:
             )
             one = replace(one, detection=result, detection_reason=reason[:200])
         if self.adopted and not one.keys and one.outcome is None and one.failure is None:
-            one = replace(one, failure="lost")  # keys may have been missed: nothing at once
+            one = replace(one, failure=LOST)  # keys may have been missed: nothing at once
         return one

@@ -52,9 +52,10 @@ def save_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
 
 
 def is_ended(connection: Connection, attempt_id: str) -> bool:
-    """Whether its end is in the database already."""
+    """Whether its end is in the database already. Locks the row: of two who would end it, one
+    waits and then sees that it is ended."""
     state = connection.execute(
-        select(attempt.c.state).where(attempt.c.id == attempt_id)
+        select(attempt.c.state).where(attempt.c.id == attempt_id).with_for_update()
     ).scalar_one_or_none()
     return state == AttemptState.ENDED.value
 

@@ -1,0 +1,145 @@
+"""Placing a campaign's ordinary calls: claim a little ahead, then one call a token."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+
+from dialer.domain.model import Attempt
+from dialer.domain.pacing import calls_to_claim
+from dialer.engine.campaigns import RunningCampaign, finish
+from dialer.engine.claiming import LeaseLost, claim_and_commit
+from dialer.engine.core import Core, utc_now
+from dialer.logs import get_logger
+from dialer.store import leads
+
+log = get_logger(__name__)
+
+HORIZON = 0.25
+"""Seconds of calls claimed ahead: short, so that a pause is obeyed and a claim stays small."""
+BATCH = 20
+IDLE_SECONDS = 0.5
+"""How often a campaign that has nothing to call looks again."""
+
+
+class Placer:
+    """Runs one campaign until it is finished, paused, stopped or another engine's."""
+
+    def __init__(self, core: Core, running: RunningCampaign, owner: str, node: str) -> None:
+        self.core = core
+        self.running = running
+        self.owner = owner
+        self.node = node
+        self.finished = False
+
+    async def run(self) -> None:
+        """Claim and place for as long as the campaign runs. Returns when it is over here."""
+        while self.running.running:
+            await self.core.ready.wait()
+            try:
+                placed = await self._round()
+            except LeaseLost:
+                log.warning("lease_lost", campaign=self.running.plan.name)
+                return
+            except DBAPIError as error:
+                log.warning("claim_failed", error=type(error.orig).__name__)
+                placed = False
+            if self.finished:
+                return
+            if not placed:
+                await self._rest()
+
+    async def _round(self) -> bool:
+        """One claim and its calls; whether there was anything to do."""
+        plan = self.running.plan
+        gate = self.core.hands.gate
+        if not gate.knows(plan.trunk):
+            log.error("unknown_trunk", campaign=plan.name, trunk=plan.trunk)
+            return False
+        if gate.resting(plan.trunk, time.monotonic()):
+            return False
+        in_flight = sum(
+            1 for call in self.core.live.values() if call.attempt.campaign_id == self.running.id
+        )
+        on_trunk = sum(1 for call in self.core.live.values() if call.attempt.trunk == plan.trunk)
+        count = calls_to_claim(
+            per_second=plan.calls_per_second,
+            horizon=HORIZON,
+            in_flight=in_flight,
+            claimed=0,
+            max_concurrent=min(plan.max_concurrent, in_flight + gate.room(plan.trunk, on_trunk)),
+            batch=BATCH,
+        )
+        if count == 0:
+            return False
+        now = utc_now()
+        made, put_back = await self.core.hands.database.once(
+            lambda connection: claim_and_commit(
+                connection,
+                self.running,
+                owner=self.owner,
+                node=self.node,
+                count=count,
+                now=now,
+                new_id=self.core.hands.new_id,
+            )
+        )
+        for one in made:
+            self.core.admit(one)
+        for one in made:
+            await self._place_in_turn(one)
+        if not made and not put_back:
+            await self._maybe_finish()
+        return bool(made or put_back)
+
+    async def _place_in_turn(self, one: Attempt) -> None:
+        """When the campaign's and the trunk's rate allow. Once claimed it is placed, pause or
+        not: it is a matter of a quarter of a second."""
+        gate = self.core.hands.gate
+        while True:
+            now = time.monotonic()
+            self.running.rate = self.running.rate.filled(now)
+            wait = max(self.running.rate.wait(), gate.wait(one.trunk, now))
+            if wait <= 0:
+                break
+            await asyncio.sleep(wait)
+        await self.core.ready.wait()
+        self.running.rate = self.running.rate.taken()
+        gate.take(one.trunk, time.monotonic())
+        await self.core.place(one)
+
+    async def _maybe_finish(self) -> None:
+        if any(c.attempt.campaign_id == self.running.id for c in self.core.live.values()):
+            return
+        left = await self.core.hands.database.once(
+            lambda connection: leads.unfinished(connection, self.running.id)
+        )
+        if left:
+            return
+        self.finished = await self.core.hands.database.once(
+            lambda connection: finish(connection, self.running.id, utc_now())
+        )
+        if self.finished:
+            log.info("campaign_finished", campaign=self.running.plan.name)
+
+    async def _rest(self) -> None:
+        """Until a call ends, the next lead is due, or half a second has passed."""
+        self.core.freed.clear()
+        wait = IDLE_SECONDS
+        try:
+            due = await self.core.hands.database.once(
+                lambda connection: leads.next_due(connection, self.running.id)
+            )
+            if due is not None:
+                ahead = (due - utc_now()) / timedelta(seconds=1)
+                wait = min(IDLE_SECONDS, max(0.02, ahead))
+        except DBAPIError:
+            pass  # said by the next claim
+        try:
+            async with asyncio.timeout(wait):
+                await self.core.freed.wait()
+        except TimeoutError:
+            pass
