@@ -22,7 +22,7 @@ from dialer.switch.apt_sources import (
     read_sources,
 )
 from dialer.switch.portable import AsteriskNotFound, Machine
-from tests.apt_archive import Archive, Keys
+from apt_archive import Archive, Keys
 
 DEBIAN = Release("debian", "bookworm")
 

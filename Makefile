@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
+
+.PHONY: help setup demo test lint bench lock clean
+
+help:  ## what can be made
+	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## everything this checkout needs: packages, Asterisk, Redis, prompts
+	@tools/setup
+
+demo: setup  ## the whole dialer against a simulated telephone network
+	@$(BIN)/dialer demo
+
+test:  ## the tests
+	@$(BIN)/python -m pytest -q
+
+lint:  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: setup  ## the measurements
+	@$(BIN)/python -m bench
+
+lock:  ## write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade for newer ones)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(LOCK) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra pico -c requirements/dev.txt -o requirements/pico.txt
+	@! grep -nE '^-|://' requirements/*.txt
+
+clean:  ## remove the environment, the state of this checkout and caches (not ~/.cache/dialer)
+	@rm -rf .venv .dialer build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
