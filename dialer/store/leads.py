@@ -21,7 +21,9 @@ def claim(
     """Claim up to ``count`` leads that are due, longest due first; their ids.
 
     One conditional update: of two engines that want the same lead, one gets no row. On
-    PostgreSQL rows locked by another claim are stepped over instead of waited for.
+    PostgreSQL rows locked by another claim are stepped over instead of waited for, and the
+    choice is a table expression of its own: as a sub-query the planner may run it once a row,
+    and LIMIT then bounds nothing.
     """
     due = (
         select(lead.c.id)
@@ -29,10 +31,12 @@ def claim(
         .order_by(lead.c.next_at, lead.c.id)
         .limit(count)
         .with_for_update(skip_locked=True)
+        .cte("due")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     rows = connection.execute(
         update(lead)
-        .where(lead.c.id.in_(due), lead.c.state == _WAITING)
+        .where(lead.c.id.in_(select(due.c.id)), lead.c.state == _WAITING)
         .values(state=_CLAIMED, claim=token, claimed_at=now)
         .returning(lead.c.id)
     )
