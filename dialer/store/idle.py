@@ -100,7 +100,7 @@ def _leads_by_state(connection: Connection, campaign_id: int) -> dict[str, int]:
         .where(lead.c.campaign_id == campaign_id)
         .group_by(lead.c.state)
     ).all()
-    return {state: count for state, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def _all_done(connection: Connection, campaign_id: int) -> str:
