@@ -1,0 +1,135 @@
+"""Money, dates and numbers in words, in every language the product speaks.
+
+Two views of the same sentence: ``amount_words`` for people (a transcript, a page) and
+``amount_fragments`` for the line (keys of sound files rendered beforehand).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from dialer.domain.model import Money
+from dialer.flow import words_en, words_es
+from dialer.flow.fragments import Fragment, fragment, words
+
+LANGUAGES = ("es", "en")
+MINOR_DIGITS = {"EUR": 2, "MXN": 2, "COP": 2, "CLP": 0, "PEN": 2, "ARS": 2, "USD": 2}
+"""Currencies that can be said, with the digits of their minor unit (ISO 4217)."""
+LIMIT = 10**18
+"""Numbers below this have words."""
+
+
+class WordsError(ValueError):
+    """There are no words for this; the message says what there are words for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    amount: Callable[[int, int, str], list[Fragment]]
+    day: Callable[[int, int], list[Fragment]]
+    year: Callable[[int], list[Fragment]]
+    cardinal: Callable[[int], list[Fragment]]
+    every_fragment: Callable[[], Iterator[Fragment]]
+
+
+_GRAMMARS = {
+    "es": _Grammar(
+        words_es.amount,
+        words_es.day,
+        words_es.year,
+        lambda n: words_es.cardinal(n, short=False),
+        words_es.every_fragment,
+    ),
+    "en": _Grammar(
+        words_en.amount,
+        words_en.day,
+        words_en.year,
+        words_en.cardinal,
+        words_en.every_fragment,
+    ),
+}
+
+
+def _grammar(language: str) -> _Grammar:
+    try:
+        return _GRAMMARS[language]
+    except KeyError:
+        raise WordsError(
+            f"there are no words in language {language!r}: use one of {', '.join(LANGUAGES)}"
+        ) from None
+
+
+def say_number(number: int, language: str) -> list[Fragment]:
+    """A number counted by itself (``veintiuno``). Raises WordsError outside 0..10**18-1."""
+    if not 0 <= number < LIMIT:
+        raise WordsError(f"there are no words for {number}: it must be 0 or more, below 10**18")
+    return _grammar(language).cardinal(number)
+
+
+def say_digits(digits: str, language: str) -> list[Fragment]:
+    """Digit by digit, as a telephone number is said; other characters are left out."""
+    return [
+        one for d in digits if d.isascii() and d.isdigit() for one in say_number(int(d), language)
+    ]
+
+
+def say_amount(money: Money, language: str) -> list[Fragment]:
+    """An amount with its currency.
+
+    Raises WordsError for a negative amount, one of 10**18 or more, or an unknown currency.
+    """
+    digits = MINOR_DIGITS.get(money.currency)
+    if digits is None:
+        raise WordsError(
+            f"there are no words for amounts in {money.currency}: "
+            f"use one of {', '.join(MINOR_DIGITS)}"
+        )
+    major, minor = divmod(money.minor, 10**digits)
+    if money.minor < 0 or major >= LIMIT:
+        raise WordsError("an amount to be said must be 0 or more, below 10**18")
+    return _grammar(language).amount(major, minor, money.currency)
+
+
+def say_date(day: date, language: str, *, with_year: bool = True) -> list[Fragment]:
+    """``quince de marzo de dos mil veintiséis``; without its year for a day near at hand."""
+    grammar = _grammar(language)
+    return grammar.day(day.day, day.month) + (grammar.year(day.year) if with_year else [])
+
+
+def amount_words(money: Money, language: str) -> str:
+    """An amount as a sentence; raises as ``say_amount``."""
+    return words(say_amount(money, language))
+
+
+def date_words(day: date, language: str, *, with_year: bool = True) -> str:
+    """A date as a sentence."""
+    return words(say_date(day, language, with_year=with_year))
+
+
+def number_words(number: int, language: str) -> str:
+    """A number as a sentence; raises as ``say_number``."""
+    return words(say_number(number, language))
+
+
+def amount_fragments(money: Money, language: str) -> list[str]:
+    """Keys of the sound files that say an amount; raises as ``say_amount``."""
+    return [one.key for one in say_amount(money, language)]
+
+
+def date_fragments(day: date, language: str, *, with_year: bool = True) -> list[str]:
+    """Keys of the sound files that say a date."""
+    return [one.key for one in say_date(day, language, with_year=with_year)]
+
+
+def all_fragments(language: str) -> dict[str, str]:
+    """Every key that amounts, dates and numbers can need -> the text to render."""
+    return {one.key: one.text for one in _grammar(language).every_fragment()}
+
+
+__all__ = [
+    "LANGUAGES", "LIMIT", "MINOR_DIGITS", "Fragment", "WordsError", "all_fragments",
+    "amount_fragments", "amount_words", "date_fragments", "date_words", "fragment",
+    "number_words", "say_amount", "say_date", "say_digits", "say_number",
+]  # fmt: skip
