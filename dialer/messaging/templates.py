@@ -1,0 +1,115 @@
+"""What messages say: texts by language in ``ivr_flows/messages/<language>.yaml``.
+
+A file is a mapping of template names, each with ``text`` (Jinja). A value that a text needs and
+does not get is an error, never an empty place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError, UndefinedError
+from jinja2.sandbox import SandboxedEnvironment
+
+from dialer.config import ROOT
+
+FOLDER = ROOT / "ivr_flows" / "messages"
+LONGEST = 1600  # Twilio takes no longer one
+VALUES = frozenset({"company", "callback", "link"})
+"""What every text may use."""
+
+_JINJA = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+
+
+class MessageTemplateError(Exception):
+    """A text is missing or cannot be filled in; the message says which and what to do."""
+
+
+def render_message(
+    template: str, language: str, values: Mapping[str, str], folder: Path = FOLDER
+) -> str:
+    """The text of a message, on one line.
+
+    ``language`` as ``es`` or ``es-MX`` (which falls back to ``es``). Raises MessageTemplateError
+    for a template or language that is not there, a value that is missing, a text too long.
+    """
+    found = _texts(folder, language).get(template)
+    if found is None:
+        known = ", ".join(sorted(_texts(folder, language)))
+        raise MessageTemplateError(
+            f"there is no message template {template!r} in {language!r}: use one of {known}, "
+            f"or write it into {folder.name}/{language}.yaml"
+        )
+    try:
+        text = _JINJA.from_string(found).render({k: _flat(v) for k, v in values.items()})
+    except UndefinedError as error:
+        raise MessageTemplateError(
+            f"message template {template!r} in {language!r}: {error.message}; "
+            f"it may use {', '.join(sorted(VALUES))}"
+        ) from error
+    except TemplateError as error:
+        raise MessageTemplateError(
+            f"message template {template!r} in {language!r} is no valid template: {error.message}"
+        ) from error
+    text = _flat(text)
+    if not text or len(text) > LONGEST:
+        raise MessageTemplateError(
+            f"message template {template!r} in {language!r} gives {len(text)} characters: "
+            f"a message has 1 to {LONGEST}"
+        )
+    return text
+
+
+def template_names(language: str, folder: Path = FOLDER) -> frozenset[str]:
+    """The templates there are in a language. Raises MessageTemplateError if it has none."""
+    return frozenset(_texts(folder, language))
+
+
+def check_templates(folder: Path = FOLDER) -> list[str]:
+    """What is wrong with the texts of a folder, for people to read; empty: nothing."""
+    wrong = []
+    sample = {"company": "Empresa", "callback": "+34910000000", "link": "https://example.com/p/x"}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            for name in sorted(template_names(path.stem, folder)):
+                text = render_message(name, path.stem, sample, folder)
+                if not {"STOP", "BAJA"} <= set(text.replace(".", " ").split()):
+                    wrong.append(f"{path.name}: {name} does not say how to stop (STOP and BAJA)")
+        except MessageTemplateError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _texts(folder: Path, language: str) -> Mapping[str, str]:
+    for name in (language, language.split("-")[0]):
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return _load(path, path.stat().st_mtime_ns)
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+    raise MessageTemplateError(
+        f"there are no message texts in {language!r} in {folder} (there are: {known}): "
+        f"write {language}.yaml beside them"
+    )
+
+
+@lru_cache(maxsize=32)
+def _load(path: Path, _changed: int) -> Mapping[str, str]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MessageTemplateError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise MessageTemplateError(f"{path}: write a mapping of template names")
+    texts = {}
+    for name, entry in content.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+            raise MessageTemplateError(f"{path}: {name} needs a 'text'")
+        texts[str(name)] = entry["text"]
+    return texts
