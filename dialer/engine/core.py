@@ -17,7 +17,14 @@ from sqlalchemy import Connection
 from dialer import metrics
 from dialer.domain import events as ev
 from dialer.domain.attempt import LOST, Close, Effect, HandleMachine
-from dialer.domain.model import Attempt, AttemptState, Disposition, MachineAction
+from dialer.domain.model import (
+    Attempt,
+    AttemptState,
+    DetectionResult,
+    Detector,
+    Disposition,
+    MachineAction,
+)
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.closing import (
     Closing,
@@ -33,7 +40,6 @@ from dialer.logs import get_logger
 from dialer.store import attempts
 from dialer.switch import names
 from dialer.switch.ami import AmiLink, OriginateRefused, OriginateRequest
-from dialer.switch.trunks import caller_id_value, dial_string
 
 log = get_logger(__name__)
 
@@ -132,7 +138,8 @@ class Core:
         for effect in effects:
             if isinstance(effect, Close):
                 ended.append(call)
-            elif isinstance(effect, HandleMachine):
+            elif isinstance(effect, HandleMachine) and call.detector is Detector.TALK:
+                # What app_amd or a fax tone finds, the dialplan itself has acted upon.
                 self._spawn(self._machine(call.attempt))
 
     def _tick(self) -> None:
@@ -275,8 +282,8 @@ class Core:
             await self.hands.link.originate(
                 OriginateRequest(
                     attempt_id=one.id,
-                    dial_string=dial_string(trunk, one.number),
-                    caller_id=caller_id_value(trunk, one.caller_id),
+                    dial_string=trunk.dial_string(one.number),
+                    caller_id=trunk.caller_id_value(one.caller_id),
                     timeout=plan.ring_timeout,
                     variables={
                         names.VAR_DETECTOR: plan.detector.value,
@@ -290,6 +297,8 @@ class Core:
             self.hands.link.events.put_nowait(ev.OriginateFailed(one.id, utc_now(), str(error)))
 
     async def _machine(self, one: Attempt) -> None:
+        if one.detection is DetectionResult.FAX:
+            return
         action = self.campaigns[one.campaign_id].plan.on_machine
         try:
             if action is MachineAction.LEAVE_MESSAGE:

@@ -185,7 +185,7 @@ def _assemble(settings: Settings, campaign: str | None) -> tuple[Core, Runner]:
     hands = Hands(
         database=Database(open_database(settings.database)),
         link=link,
-        gate=TrunkGate(load_trunks(settings)),
+        gate=TrunkGate(load_trunks(settings).by_name),
         send_sms=sms_writer(settings),
         enqueue=message_queue(settings),
         new_id=lambda: uuid.uuid4().hex,
