@@ -1,0 +1,86 @@
+"""What a simulated subscriber does, step by step; each step is lines of dialplan.
+
+A script is a tuple of steps. Numbers (``factor``: the last four digits dialled) are channel
+variables that the carrier's dialplan has set before the script begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FACTOR = "${factor}"
+"""The debtor's own factor of identity, as keys."""
+
+DIGIT_MS = 100
+DIGIT_GAP_MS = 120
+QUIET_MS = 1200
+"""Longer than any pause within a prompt, shorter than any time-out for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Applications of Asterisk, in order, without priorities."""
+
+    lines: tuple[str, ...]
+
+
+Script = tuple[Step, ...]
+
+
+def _step(*lines: str) -> Step:
+    return Step(lines)
+
+
+def ring(seconds: float) -> Step:
+    """Ring for so long."""
+    return _step("Ringing()", f"Wait({seconds:g})")
+
+
+def answer() -> Step:
+    """Pick up."""
+    return _step("Answer()")
+
+
+def say(line: str) -> Step:
+    """Play a line of ``dialer.speech.debtor_lines``; it is a pause when there is no voice."""
+    return _step(f"Playback(${{lines}}/{line},noanswer)")
+
+
+def wait(seconds: float) -> Step:
+    """Do nothing; the line is silent."""
+    return _step(f"Wait({seconds:g})")
+
+
+def heard_out(longest: float = 40.0) -> Step:
+    """Listen until the other side has been quiet: a prompt has ended."""
+    return _step(f"WaitForSilence({QUIET_MS},1,{longest:g})")
+
+
+def press(keys: str) -> Step:
+    """Press keys (RFC 4733)."""
+    return _step(f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})")
+
+
+def press_and_drop(keys: str, after: float) -> Step:
+    """Hold each key for long and hang up ``after`` seconds, in the middle of one."""
+    return _step(f"Set(TIMEOUT(absolute)={after:g})", f"SendDTMF({keys},{DIGIT_GAP_MS},5000)")
+
+
+def stay(seconds: float = 60.0) -> Step:
+    """Listen until the other side hangs up, at most so long."""
+    return _step(f"Wait({seconds:g})")
+
+
+def hang_up(cause: int = 16) -> Step:
+    """Put down the receiver, or refuse the call with a Q.850 cause."""
+    return _step(f"Hangup({cause})")
+
+
+def refuse(status: int) -> Step:
+    """Refuse the call with a SIP status that no cause maps to."""
+    return _step(f"PJSIPHangup({status})")
+
+
+def early(line: str) -> Step:
+    """Play a line before any answer (early media)."""
+    return _step("Progress()", f"Playback(${{lines}}/{line},noanswer)")
