@@ -301,11 +301,13 @@ def hanging_messages(
     return [(_outgoing(row), row.sending_at) for row in rows]
 
 
-def known_provider_ids(connection: Connection, number: str) -> frozenset[str]:
-    """Provider ids that belong to some message to this number."""
+def known_provider_ids(connection: Connection, number: str, *, other_than: int) -> frozenset[str]:
+    """Provider ids that belong to some other message to this number."""
     rows = connection.execute(
         select(message.c.provider_id).where(
-            message.c.number == number, message.c.provider_id.is_not(None)
+            message.c.number == number,
+            message.c.id != other_than,
+            message.c.provider_id.is_not(None),
         )
     )
     return frozenset(str(row.provider_id) for row in rows)
