@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from scipy import signal  # type: ignore[import-untyped]
 
 from dialer.speech import g711
 
@@ -95,43 +95,47 @@ def load(path: Path) -> Samples:
 
 
 def resample(sound: Sound) -> Samples:
-    """The sound at 8 kHz, band-limited by a polyphase filter."""
-    if sound.rate == RATE:
-        return sound.samples
-    common = math.gcd(sound.rate, RATE)
-    resampled = signal.resample_poly(sound.samples, RATE // common, sound.rate // common)
-    return np.asarray(resampled, dtype=np.float64)
+    """The sound at 8 kHz; what lies above 3.9 kHz is cut."""
+    return sound.samples if sound.rate == RATE else _through(sound, _below_nyquist)
 
 
-def limit_band(samples: Samples) -> Samples:
-    """Only what a telephone line carries: high-pass at 300 Hz, low-pass at 3600 Hz."""
-    high = signal.butter(2, 300, "highpass", fs=RATE, output="sos")
-    low = signal.butter(4, 3600, "lowpass", fs=RATE, output="sos")
-    return np.asarray(signal.sosfilt(np.vstack([high, low]), samples), dtype=np.float64)
+def for_telephone(sound: Sound, treble_db: float = 0.0) -> Samples:
+    """The sound at 8 kHz, shaped to what a telephone line carries (300 to 3600 Hz).
 
-
-def lift_treble(samples: Samples) -> Samples:
-    """Lift what lies above some 1500 Hz by 12 dB.
-
-    Synthesisers are darker than people on the telephone, and consonants live above 1 kHz.
+    ``treble_db`` lifts what lies above some 1500 Hz by so much: synthesisers are darker than
+    people on the telephone, and consonants live above 1 kHz.
     """
-    shelf = _treble_shelf(1500.0, 12.0)
-    return np.asarray(signal.sosfilt(shelf, samples), dtype=np.float64)
+
+    def gain(hertz: Samples) -> Samples:
+        low_cut = hertz**2 / np.sqrt(hertz**4 + 300.0**4)  # Butterworth, second order
+        lift = treble_db * hertz**4 / (hertz**4 + 1500.0**4)  # half of it at 1500 Hz
+        return np.asarray(low_cut * 10 ** (lift / 20) * _falling(hertz, 3400.0, 3800.0))
+
+    return _through(sound, gain)
 
 
-def _treble_shelf(corner: float, gain_db: float) -> NDArray[np.float64]:
-    """Second-order high shelf (R. Bristow-Johnson's audio EQ formulas, slope 1), as one section."""
-    a = 10 ** (gain_db / 40)
-    w = 2 * math.pi * corner / RATE
-    cos, alpha = math.cos(w), math.sin(w) / 2 * math.sqrt(2)
-    root = 2 * math.sqrt(a) * alpha
-    b0 = a * ((a + 1) + (a - 1) * cos + root)
-    b1 = -2 * a * ((a - 1) + (a + 1) * cos)
-    b2 = a * ((a + 1) + (a - 1) * cos - root)
-    a0 = (a + 1) - (a - 1) * cos + root
-    a1 = 2 * ((a - 1) - (a + 1) * cos)
-    a2 = (a + 1) - (a - 1) * cos - root
-    return np.array([[b0 / a0, b1 / a0, b2 / a0, 1.0, a1 / a0, a2 / a0]])
+def _below_nyquist(hertz: Samples) -> Samples:
+    return _falling(hertz, 3700.0, 3980.0)
+
+
+def _falling(hertz: Samples, full: float, none: float) -> Samples:
+    """A gain of 1 up to ``full`` that falls along a half cosine to 0 at ``none``."""
+    position = np.clip((hertz - full) / (none - full), 0.0, 1.0)
+    return np.asarray((1.0 + np.cos(np.pi * position)) / 2)
+
+
+def _through(sound: Sound, gain: Callable[[Samples], Samples]) -> Samples:
+    """Filter and resample in one step, in the frequency domain; nothing is delayed."""
+    common = math.gcd(sound.rate, RATE)
+    block = sound.rate // common  # a whole number of samples at both rates
+    # A quarter of a second of silence keeps the end from ringing into the beginning.
+    length = -(-(len(sound.samples) + sound.rate // 4) // block) * block
+    spectrum = np.fft.rfft(sound.samples, length)
+    hertz = np.arange(len(spectrum)) * (sound.rate / length)
+    kept = length // block * (RATE // common)
+    filtered = (spectrum * gain(hertz))[: kept // 2 + 1]
+    out = np.fft.irfft(filtered, kept) * (kept / length)
+    return np.asarray(out[: math.ceil(len(sound.samples) * RATE / sound.rate)], dtype=np.float64)
 
 
 def normalise(samples: Samples, peak_db: float = PEAK_DB) -> Samples:

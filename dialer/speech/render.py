@@ -43,7 +43,7 @@ class PromptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is done to a voice after synthesis: ``treble`` lifted for prompts, peak in dBFS."""
+    """What is done to a voice after synthesis: treble lifted or not, peak brought to dBFS."""
 
     treble: bool = True
     peak_db: float = audio.PEAK_DB
@@ -96,12 +96,10 @@ class PromptReport:
         return not self.failed
 
 
-def shape(sound: audio.Sound, treatment: Treatment = PROMPT) -> Samples:
+def shape(sound: audio.Sound, treble_db: float, peak_db: float = audio.PEAK_DB) -> Samples:
     """A voice made ready for the telephone: its band, trimmed, at a known level."""
-    samples = audio.limit_band(audio.resample(sound))
-    if treatment.treble:
-        samples = audio.lift_treble(samples)
-    return audio.normalise(audio.trim(samples), treatment.peak_db)
+    samples = audio.for_telephone(sound, treble_db)
+    return audio.normalise(audio.trim(samples), peak_db)
 
 
 def speak(
@@ -121,7 +119,8 @@ def speak(
     found = _from_cache(kept)
     cached = found is not None
     if found is None:
-        found = shape(voice.speak(text, language, style), treatment)
+        treble_db = voice.treble_db if treatment.treble else 0.0
+        found = shape(voice.speak(text, language, style), treble_db, treatment.peak_db)
         audio.write_atomically(kept, audio.wav_bytes(found))
         # What is used is what the cache gives back, so that both ways give the same bytes.
         found = audio.load(kept)

@@ -83,6 +83,10 @@ class Voice(Protocol):
     def version(self) -> str:
         """Changes when the same text may sound different."""
 
+    @property
+    def treble_db(self) -> float:
+        """How much its treble is lifted for the telephone."""
+
     def speaks(self, language: str) -> bool:
         """Whether it has a voice for the language (``es``, ``es-MX``, ``en`` ...)."""
 
@@ -100,6 +104,8 @@ class PicoVoice:
     """SVOX Pico, by the ``ttspico`` package, which brings its voices."""
 
     name: str = "pico"
+    treble_db: float = 12.0
+    """Brings the energy above 1 kHz from 1 % to 8 %; recorded people have 6 to 14 %."""
 
     @staticmethod
     def available() -> bool:
@@ -129,6 +135,8 @@ class EspeakVoice:
     """espeak-ng, from the ``espeakng-loader`` wheel, else the program on the PATH."""
 
     name: str = "espeak"
+    treble_db: float = 0.0
+    """It has 19 % of its energy above 1 kHz as it is."""
 
     @staticmethod
     def available() -> bool:
@@ -176,6 +184,7 @@ class CommandVoice:
 
     command: str
     name: str = "command"
+    treble_db: float = 0.0
 
     @property
     def version(self) -> str:
