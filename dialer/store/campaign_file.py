@@ -252,32 +252,39 @@ class _Loader(yaml.BaseLoader):
         seen = set()
         for key_node, _ in node.value:
             if key_node.value in seen:
-                raise PlanError(
-                    [f"line {key_node.start_mark.line + 1}: the key {key_node.value!r} is there"
-                     " twice"]
-                )  # fmt: skip
+                line = key_node.start_mark.line + 1
+                raise PlanError([f"line {line}: the key {key_node.value!r} is there twice"])
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
 def read_campaign_file(path: Path) -> CampaignFile:
     """The file at ``path``. Raises PlanError with every problem, each with its key or line."""
+    return campaign_of(parse_campaign_values(path))
+
+
+def parse_campaign_values(path: Path) -> dict[str, Any]:
+    """The keys and values of a file, unchecked. Raises PlanError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError([f"{path} cannot be read: {error}"]) from error
-    return parse_campaign(text)
+    return _values(text)
 
 
 def parse_campaign(text: str) -> CampaignFile:
     """The campaign of a YAML text. Raises PlanError."""
+    return campaign_of(_values(text))
+
+
+def _values(text: str) -> dict[str, Any]:
     try:
-        values = yaml.load(text, _Loader)
+        values = yaml.load(text, _Loader)  # noqa: S506 - builds text, lists, mappings only
     except yaml.YAMLError as error:
         raise PlanError([f"this is no YAML: {_yaml_problem(error)}"]) from error
     if not isinstance(values, dict):
         raise PlanError(["a campaign file is a list of keys and values; see docs/campaigns.md"])
-    return campaign_of(values)
+    return values
 
 
 def campaign_of(values: dict[str, Any]) -> CampaignFile:

@@ -157,6 +157,34 @@ def list_all(connection: Connection) -> list[dict[str, Any]]:
     ]
 
 
+def record_leads(
+    connection: Connection, campaign_id: int, added: int, actor: str, now: datetime
+) -> None:
+    """That leads were added, for the audit trail."""
+    audit.record(
+        connection,
+        actor=actor,
+        action="campaign.add_leads",
+        target=f"campaign:{campaign_id}",
+        now=now,
+        after={"leads": added},
+    )
+
+
+def history(connection: Connection, campaign_id: int) -> list[dict[str, Any]]:
+    """Who did what to it, oldest first."""
+    return [
+        {
+            "at": row.at.isoformat(),
+            "actor": row.actor,
+            "action": row.action,
+            "before": row.before,
+            "after": row.after,
+        }
+        for row in audit.of_target(connection, f"campaign:{campaign_id}")
+    ]
+
+
 def _audit(
     connection: Connection,
     actor: str,

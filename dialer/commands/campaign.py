@@ -1,0 +1,266 @@
+"""``dialer campaign``: from a file to a running campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from dialer.commands import common
+from dialer.config import Settings, load_settings
+from dialer.store import campaigns, companies, idle
+from dialer.store.campaign_file import CampaignFile, campaign_of, parse_campaign_values
+from dialer.store.campaigns import Action
+from dialer.store.companies import NotPossible
+from dialer.store.plans import Company, Known, make_plan, plan_of
+
+
+@click.group("campaign")
+def campaign() -> None:
+    """Make, start, pause, stop and explain campaigns.
+
+    \b
+    dialer campaign create docs/samples/campaign.yaml
+    dialer campaign create --name june --flow reminder --pool madrid
+    dialer campaign start june
+    dialer campaign why june        why does it call nobody?
+    dialer campaign pause june
+    """
+
+
+@campaign.command("create")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option("--name", help="What it is called; for ever.")
+@click.option("--company", help="Where there are several.")
+@click.option("--flow", help="A file of ivr_flows/, without its ending.")
+@click.option("--language", help="es or en.")
+@click.option("--pool", help="The pool of caller IDs.")
+@click.option("--caller-id", "caller_ids", multiple=True, help="A caller ID; may be repeated.")
+@click.option("--trunk", help="Which trunk carries the calls.")
+@click.option("--calls-per-second", type=float, help="At most so many new calls a second.")
+@click.option("--max-concurrent", type=int, help="At most so many calls at once.")
+@click.option("--window", multiple=True, help="Like 'mon-fri 09:00-21:00'; may be repeated.")
+@click.option("--no-leads", is_flag=True, help="Make it empty: do not add the company's accounts.")
+@click.option("--start", is_flag=True, help="Start it at once.")
+@common.actor_option
+@common.json_option
+def create(
+    file: Path | None, no_leads: bool, start: bool, actor: str, as_json: bool, **flags: Any
+) -> None:
+    """Make a campaign of the YAML FILE, of flags, or of both (a flag goes before the file).
+
+    Every account of the company becomes a lead; accounts imported later are added with
+    `dialer campaign add-leads`. docs/campaigns.md explains each key of the file.
+    """
+    settings = load_settings()
+    wanted = _campaign_file(file, flags)
+    moment = common.now()
+    with common.transaction(settings) as connection:
+        campaign_id, warnings = make(connection, settings, wanted, actor)
+        added = 0 if no_leads else add_leads(connection, campaign_id)
+        if start:
+            campaigns.change_state(connection, wanted.name, Action.START, actor, moment)
+    common.warn(warnings)
+    state = "running" if start else "draft"
+    if as_json:
+        common.write_json(
+            {"name": wanted.name, "state": state, "leads": added, "warnings": warnings}
+        )
+        return
+    click.echo(f"made campaign {wanted.name} with {added} leads; it is {state}")
+    if not start:
+        click.echo(f"start it with: dialer campaign start {wanted.name}")
+
+
+def _campaign_file(file: Path | None, flags: dict[str, Any]) -> CampaignFile:
+    """The file with the flags over it."""
+    given = {key: value for key, value in flags.items() if value not in (None, ())}
+    if file is None and not given:
+        raise click.UsageError("give a campaign file, or flags (--name, --flow, --pool)")
+    values = parse_campaign_values(file) if file is not None else {}
+    return campaign_of({**values, **given})
+
+
+def make(
+    connection: Connection, settings: Settings, wanted: CampaignFile, actor: str
+) -> tuple[int, list[str]]:
+    """Make the campaign without leads: its id, and warnings.
+
+    Raises PlanError and NotPossible.
+    """
+    moment = common.now()
+    company = companies.find_company(connection, wanted.company)
+    numbers: tuple[str, ...] = wanted.caller_ids
+    if wanted.pool is not None:
+        pool_id = companies.find_pool(connection, company.id, wanted.pool)
+        numbers = companies.numbers_of(connection, pool_id)
+    plan, warnings = make_plan(
+        wanted,
+        numbers,
+        Company(company.country, company.timezone),
+        known(settings, wanted.language),
+        moment.date(),
+    )
+    if wanted.pool is None:
+        pool_id = companies.create_pool(
+            connection, company.id, f"of {plan.name}"[:100], plan.caller_ids, actor, moment
+        )
+    campaign_id = campaigns.create(
+        connection, company_id=company.id, pool_id=pool_id, plan=plan, actor=actor, now=moment
+    )
+    return campaign_id, warnings
+
+
+def known(settings: Settings, language: str) -> Known:
+    """The flows, trunks and message templates there are. Raises NotPossible."""
+    from dialer.messaging.templates import MessageTemplateError, template_names
+    from dialer.switch.trunks import load_trunks
+
+    try:
+        templates = template_names(language, settings.flows_dir / "messages")
+    except MessageTemplateError as error:
+        raise NotPossible(f"language: {error}") from error
+    return Known(
+        flows={path.stem for path in settings.flows_dir.glob("*.yaml")},
+        trunks=set(load_trunks(settings).by_name),
+        templates=templates,
+    )
+
+
+def add_leads(connection: Connection, campaign_id: int) -> int:
+    """A lead for each account of the company that has none in this campaign; how many."""
+    from dialer.store import imports
+
+    return imports.add_leads(connection, campaign_id)
+
+
+@campaign.command("add-leads")
+@click.argument("name")
+@common.actor_option
+def add_leads_(name: str, actor: str) -> None:
+    """Add the accounts of the company that are not in campaign NAME yet."""
+    with common.transaction(load_settings()) as connection:
+        row = campaigns.find(connection, name)
+        added = add_leads(connection, row.id)
+        campaigns.record_leads(connection, row.id, added, actor, common.now())
+    click.echo(f"{name}: {added} leads added")
+    if added and row.state == "finished":
+        click.echo(f"it had finished: dialer campaign start {name}")
+
+
+def _change(name: str, action: Action, actor: str) -> None:
+    settings = load_settings()
+    moment = common.now()
+    with common.transaction(settings) as connection:
+        after = campaigns.change_state(connection, name, action, actor, moment)
+        reasons = idle.why_idle(connection, campaigns.find(connection, name).id, moment)
+    click.echo(f"{name} is {after.value}")
+    if action in (Action.START, Action.RESUME):
+        for reason in reasons:
+            click.echo(f"note: {reason}")
+
+
+@campaign.command("start")
+@click.argument("name")
+@common.actor_option
+def start_(name: str, actor: str) -> None:
+    """Start NAME: a running engine takes it up within a second."""
+    _change(name, Action.START, actor)
+
+
+@campaign.command("pause")
+@click.argument("name")
+@common.actor_option
+def pause(name: str, actor: str) -> None:
+    """Place no further call for NAME; calls that are going on go on."""
+    _change(name, Action.PAUSE, actor)
+
+
+@campaign.command("resume")
+@click.argument("name")
+@common.actor_option
+def resume(name: str, actor: str) -> None:
+    """Go on with a paused campaign."""
+    _change(name, Action.RESUME, actor)
+
+
+@campaign.command("stop")
+@click.argument("name")
+@common.actor_option
+def stop(name: str, actor: str) -> None:
+    """Stop NAME for good; calls that are going on go on."""
+    _change(name, Action.STOP, actor)
+
+
+@campaign.command("list")
+@common.json_option
+def list_(as_json: bool) -> None:
+    """Show the campaigns with their leads by state."""
+    with common.reading(load_settings()) as connection:
+        found = campaigns.list_all(connection)
+    if as_json:
+        common.write_json(found)
+        return
+    common.write_table(
+        "",
+        ("campaign", "company", "state", "flow", "waiting", "claimed", "done", "started"),
+        [
+            (c["name"], c["company"], c["state"], c["flow"], *c["leads"].values(), c["started_at"])
+            for c in found
+        ],
+    )
+
+
+@campaign.command("show")
+@click.argument("name")
+@common.json_option
+def show(name: str, as_json: bool) -> None:
+    """Show NAME's plan as it is in force, and who changed it."""
+    with common.reading(load_settings()) as connection:
+        row = campaigns.find(connection, name)
+        shown = {
+            "name": row.name,
+            "company": row.company,
+            "state": row.state,
+            "pool": row.pool,
+            "created_at": row.created_at,
+            "started_at": row.started_at,
+            "ended_at": row.ended_at,
+            "plan": row.plan,
+            "history": campaigns.history(connection, row.id),
+        }
+        plan_of(row.plan)  # a plan that cannot be read is an error here too
+    if as_json:
+        common.write_json(shown)
+        return
+    flat = [(key, value) for key, value in shown.items() if key not in ("plan", "history")]
+    plan = [(f"plan.{key}", value) for key, value in row.plan.items() if key != "name"]
+    common.write_table(row.name, ("key", "value"), [*flat, *plan])
+    common.write_table(
+        "history",
+        ("at", "who", "what", "before", "after"),
+        [tuple(one.values()) for one in shown["history"]],
+    )
+
+
+@campaign.command("why")
+@click.argument("name")
+@common.json_option
+def why(name: str, as_json: bool) -> None:
+    """Say why NAME calls nobody: window, caps, retries, do-not-call, engine, trunk."""
+    from dialer.switch.trunks import load_trunks
+
+    settings = load_settings()
+    with common.reading(settings) as connection:
+        row = campaigns.find(connection, name)
+        trunk = load_trunks(settings).by_name.get(row.plan["trunk"])
+        limit = trunk.max_channels if trunk is not None else None
+        reasons = idle.why_idle(connection, row.id, common.now(), limit)
+        if trunk is None:
+            reasons.insert(0, f"the trunk {row.plan['trunk']} is not configured any more")
+    if as_json:
+        common.write_json({"campaign": name, "reasons": reasons})
+    else:
+        click.echo(idle.explain(reasons, name))
