@@ -196,7 +196,7 @@ class Core:
             self.admit(redial, hangup_before=parent.hangup_requested_at or parent.ended_at)
             await self._redial(redial)
         if follow_up.send:
-            await self.hands.database.aside(lambda: self._enqueue(follow_up.send))
+            self._spawn(self.hands.database.aside(lambda: self._enqueue(follow_up.send)))
         self._count(follow_up)
         self.freed.set()
 

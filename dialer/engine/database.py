@@ -25,6 +25,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._bell = ThreadPoolExecutor(1, thread_name_prefix="queue")
         self.fault: str | None = None
         """What is wrong with the database now, for the health page."""
 
@@ -56,12 +57,13 @@ class Database:
                 wait = min(wait * 2, LONGEST_WAIT)
 
     async def aside(self, work: Callable[[], None]) -> None:
-        """Blocking work that is no transaction (a queue), on the same thread."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        """Blocking work that is no transaction (a queue), on a thread that may hang alone."""
+        await asyncio.get_running_loop().run_in_executor(self._bell, work)
 
     def close(self) -> None:
-        """Wait for what runs, then stop the thread."""
+        """Wait for what runs, then stop the threads."""
         self._thread.shutdown(wait=True)
+        self._bell.shutdown(wait=True)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self.engine.begin() as connection:

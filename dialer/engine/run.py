@@ -24,7 +24,7 @@ from dialer.engine.placing import Placer
 from dialer.engine.texts import sms_writer
 from dialer.engine.trunks import TrunkGate
 from dialer.health import serve_health
-from dialer.jobs import message_queue
+from dialer.jobs import enqueue_message, message_queue
 from dialer.logs import get_logger
 from dialer.store import leads, leases
 from dialer.store.db import open_database
@@ -182,12 +182,17 @@ def _assemble(settings: Settings, campaign: str | None) -> tuple[Core, Runner]:
         secret=settings.secret(names.SECRET_AMI),
         node=settings.node,
     )
+    queue = message_queue(settings)
+
+    def enqueue(message_id: int) -> None:
+        enqueue_message(queue, message_id)
+
     hands = Hands(
         database=Database(open_database(settings.database)),
         link=link,
         gate=TrunkGate(load_trunks(settings).by_name),
         send_sms=sms_writer(settings),
-        enqueue=message_queue(settings),
+        enqueue=enqueue,
         new_id=lambda: uuid.uuid4().hex,
     )
     core = Core(hands)
