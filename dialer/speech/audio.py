@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 from numpy.typing import NDArray
 
 from dialer.speech import g711
@@ -131,7 +132,7 @@ def _through(sound: Sound, gain: Callable[[Samples], Samples]) -> Samples:
     # A quarter of a second of silence keeps the end from ringing into the beginning.
     length = -(-(len(sound.samples) + sound.rate // 4) // block) * block
     spectrum = np.fft.rfft(sound.samples, length)
-    hertz = np.arange(len(spectrum)) * (sound.rate / length)
+    hertz: Samples = np.arange(len(spectrum), dtype=np.float64) * (sound.rate / length)
     kept = length // block * (RATE // common)
     filtered = (spectrum * gain(hertz))[: kept // 2 + 1]
     out = np.fft.irfft(filtered, kept) * (kept / length)
@@ -211,6 +212,6 @@ def encodings(samples: Samples) -> dict[str, bytes]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

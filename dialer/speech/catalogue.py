@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import yaml
+from collections.abc import Iterable
 
 from dialer.config import Settings
+from dialer.flow.errors import FlowError
+from dialer.flow.prompts import languages_of, prompt_texts
+from dialer.flow.words import WordsError
 
 
-class CatalogueError(Exception):
-    """The texts of the prompts cannot be read; the message names the file and says why."""
+class PromptError(Exception):
+    """A prompt cannot be made; the message names it and says what to do."""
 
 
-def prompt_catalogue(settings: Settings) -> dict[str, dict[str, str]]:
-    """Language -> key -> text, from ``<flows>/prompts/<language>.yaml``.
+def prompt_catalogue(
+    settings: Settings, companies: Iterable[str] = ()
+) -> dict[str, dict[str, str]]:
+    """Language -> key -> text of every prompt, every fragment, and the names of companies.
 
-    Raises CatalogueError when a file is not a flat mapping of texts.
+    ``companies`` are names as they are spoken. Raises PromptError when the texts cannot be read.
     """
-    folder = settings.flows_dir / "prompts"
-    return {path.stem: _texts(path) for path in sorted(folder.glob("*.yaml"))}
-
-
-def _texts(path: Path) -> dict[str, str]:
+    spoken = {"company": list(companies)}
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CatalogueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(read, dict):
-        raise CatalogueError(f"{path}: write one 'key: text' a line")
-    return {str(key): str(text) for key, text in read.items()}
+        return {
+            language: prompt_texts(settings.flows_dir, language, spoken)
+            for language in languages_of(settings.flows_dir)
+        }
+    except (FlowError, WordsError) as error:
+        raise PromptError(str(error)) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-import espeakng_loader  # type: ignore[import-untyped]
+import espeakng_loader
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS
 _DO_NOT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: a wrong data path is reported, not fatal

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-import ttspico  # type: ignore[import-untyped]
+import ttspico
 
 _HERTZ = 16000  # all of its voices
 

@@ -13,15 +13,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dialer.config import Settings
+from dialer.flow.prompts import company_fragment, languages_of
 from dialer.speech import audio, voices
 from dialer.speech.audio import Samples, SoundError
+from dialer.speech.catalogue import PromptError as PromptError
 from dialer.speech.catalogue import prompt_catalogue
 from dialer.speech.voices import PLAIN, Style, VoiceError
 
@@ -34,11 +37,8 @@ SHAPING_VERSION = 1
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
 _LONGEST_RECORDING = 180.0  # seconds; nobody listens to more, so it is the wrong file
 _SHORTEST_RECORDING = 0.05
+_ALIKE = 3  # prompts that are named of those that failed for one reason
 _SILENT = 0.003  # -50 dB below full scale: nothing was recorded
-
-
-class PromptError(Exception):
-    """A prompt cannot be made; the message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class PromptReport:
     """What ``ensure_prompts`` did, in prompts, with what went wrong in words.
 
     ``rendered`` were spoken anew, ``cached`` copied from the cache, ``recorded`` taken from
-    recordings, ``unchanged`` were there already. ``refused`` recordings were replaced by the
-    voice; ``failed`` prompts do not exist.
+    recordings, ``unchanged`` were there already, ``lacking`` could not be made. ``refused``
+    tells of recordings that the voice replaced, ``failed`` why prompts are lacking.
     """
 
     languages: tuple[str, ...] = ()
@@ -80,6 +80,7 @@ class PromptReport:
     cached: int = 0
     recorded: int = 0
     unchanged: int = 0
+    lacking: int = 0
     seconds: float = 0.0
     voices: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -88,12 +89,12 @@ class PromptReport:
     @property
     def total(self) -> int:
         """Prompts looked at."""
-        return self.rendered + self.cached + self.recorded + self.unchanged + len(self.failed)
+        return self.rendered + self.cached + self.recorded + self.unchanged + self.lacking
 
     @property
     def ok(self) -> bool:
         """Whether every prompt can be played."""
-        return not self.failed
+        return self.lacking == 0
 
 
 def shape(sound: audio.Sound, treble_db: float, peak_db: float = audio.PEAK_DB) -> Samples:
@@ -172,33 +173,62 @@ def ensure_prompt(settings: Settings, language: str, key: str, text: str) -> Pat
 
 
 def ensure_prompts(
-    settings: Settings, progress: Callable[[int, int], None] | None = None
+    settings: Settings,
+    progress: Callable[[int, int], None] | None = None,
+    companies: Iterable[str] = (),
 ) -> PromptReport:
     """Make every prompt of every language that is not there as it should be.
 
-    ``progress`` is called with how many are done, of how many. A prompt that cannot be made is
-    named in the report and stops nothing. Raises PromptError when the texts cannot be read.
+    ``progress`` is called with how many are done, of how many; ``companies`` are the names, as
+    they are spoken, that a greeting may say (see ``ensure_company``). A prompt that cannot be
+    made is named in the report and stops nothing. Raises PromptError when the texts cannot be
+    read.
     """
-    texts = prompt_catalogue(settings)
+    texts = prompt_catalogue(settings, companies)
     items = [(language, key, text) for language in texts for key, text in texts[language].items()]
     report = PromptReport(languages=tuple(texts))
+    reasons: Counter[str] = Counter()
     # Each voice speaks in a process of its own; threads only wait for it.
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(_ensure, settings, *item, PromptReport()) for item in items]
         for done, job in enumerate(jobs, start=1):
-            _add(report, job.result())
+            one = job.result()
+            # A voice that is missing fails every prompt alike: that is one thing to tell.
+            reason = one.failed[0].partition(": ")[2] if one.failed else ""
+            reasons[reason] += 1
+            if reasons[reason] > _ALIKE:
+                one.failed.clear()
+            _add(report, one)
             if progress is not None:
                 progress(done, len(items))
+    del reasons[""]
+    report.failed += [
+        f"and {count - _ALIKE} more: {reason}"
+        for reason, count in reasons.items()
+        if count > _ALIKE
+    ]
     return report
 
 
-def missing_prompts(settings: Settings) -> list[str]:
+def ensure_company(settings: Settings, spoken_name: str) -> list[Path]:
+    """Make the sound of a company's name in every language; the paths without ending.
+
+    For whoever makes a company or changes its spoken name. Raises PromptError.
+    """
+    one = company_fragment(spoken_name)
+    return [
+        ensure_prompt(settings, language, one.key, one.text)
+        for language in languages_of(settings.flows_dir)
+    ]
+
+
+def missing_prompts(settings: Settings, companies: Iterable[str] = ()) -> list[str]:
     """What is wrong with the prompts on disk, in words; nothing is made. Empty: all is well.
 
     Raises PromptError when the texts cannot be read.
     """
     wrong = []
-    for language, texts in prompt_catalogue(settings).items():
+    for language, texts in prompt_catalogue(settings, companies).items():
         for key, text in texts.items():
             problem = _problem(settings, language, key, text)
             if problem:
@@ -240,6 +270,7 @@ def _ensure(
         report.rendered += not cached
         report.seconds += made.seconds
     except (VoiceError, PromptError, OSError) as error:
+        report.lacking += 1
         report.failed.append(f"{language}/{key}: {error}")
     return report
 
@@ -358,6 +389,7 @@ def _add(total: PromptReport, one: PromptReport) -> None:
     total.cached += one.cached
     total.recorded += one.recorded
     total.unchanged += one.unchanged
+    total.lacking += one.lacking
     total.seconds += one.seconds
     total.voices |= one.voices
     total.refused += one.refused

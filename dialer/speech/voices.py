@@ -28,7 +28,7 @@ _ESPEAK = Path(__file__).with_name("espeak_process.py")
 _PICO = Path(__file__).with_name("pico_process.py")
 
 _PICO_LINGWARE = {"es": "es-ES", "en": "en-GB", "fr": "fr-FR", "de": "de-DE", "it": "it-IT"}
-_ESPEAK_VOICES = {"en": "en-gb", "en-us": "en-us"}
+_ESPEAK_REGIONS = frozenset({"en-us", "pt-br", "fr-be", "fr-ch"})
 _LATIN_AMERICA = frozenset(
     [
         "ar",
@@ -171,7 +171,7 @@ class EspeakVoice:
         base, _, region = tag.partition("-")
         if base == "es" and region in _LATIN_AMERICA:
             return "es-419"
-        return _ESPEAK_VOICES.get(tag) or _ESPEAK_VOICES.get(base, base)
+        return tag if tag in _ESPEAK_REGIONS else base
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def choose(wanted: str, language: str, command: str = "") -> Voice:
         return pico
     if not espeak.available():
         raise VoiceError(
-            "no voice is installed: pip install espeakng-loader (or ttspico, which needs a compiler)"
+            "no voice is installed: pip install espeakng-loader (or ttspico, with a C compiler)"
         )
     return espeak
 
@@ -274,7 +274,8 @@ def _run(command: list[str], text: str) -> bytes:
         raise VoiceError(f"{command[0]} took more than {_LIMIT:.0f} s for one text") from error
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise VoiceError(f"{command[0]} failed ({error.returncode}): {last}") from error
+        told = last.removeprefix("RuntimeError: ") or f"it ended with {error.returncode}"
+        raise VoiceError(f"the voice failed: {told}") from error
     return done.stdout
 
 
