@@ -127,9 +127,13 @@ def enqueue_message(queue: Queue | Redis, message_id: int) -> bool:
 def send_message(message_id: int) -> None:
     """The job: send a message if it is still to be sent.
 
-    Raises what the database raises (locked, gone): the message stays and is swept up.
+    A database that is locked or gone does not fail the job: rq would keep the statement with its
+    values, and the message is swept up anyway.
     """
-    deliver(runtime(), message_id)
+    try:
+        deliver(runtime(), message_id)
+    except Exception:
+        log.exception("message left to the sweep", message_id=message_id)
 
 
 def deliver(held: Runtime, message_id: int) -> None:
