@@ -32,8 +32,8 @@ from dialer.domain.model import (
 from dialer.store.countries import WEEKDAYS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_WINDOW = re.compile(r"([a-z,\- ]+?)\s+(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_WINDOW = re.compile(r"([a-z,\- ]+?)\s+([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
 
 
 class PlanError(Exception):
@@ -49,7 +49,7 @@ def parse_duration(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     text = str(value).strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -105,9 +105,9 @@ class RetryEntry(_Strict):
     """When a lead is tried again after one disposition."""
 
     delay: Seconds
-    growth: float = Field(1.0, ge=1, le=10)
+    growth: float = Field(default=1.0, ge=1, le=10)
     max_delay: Seconds = 7 * 86400.0
-    max_attempts: int = Field(3, ge=1, le=50)
+    max_attempts: int = Field(default=3, ge=1, le=50)
 
     def rule(self) -> RetryRule:
         """As the domain has it."""
@@ -171,16 +171,16 @@ class CampaignFile(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
     company: str | None = None
     flow: str
-    language: str = Field("es", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    language: str = Field(default="es", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
     pool: str | None = None
     caller_ids: tuple[str, ...] = ()
     trunk: str = "carrier"
-    calls_per_second: float = Field(5.0, gt=0, le=200)
-    max_concurrent: int = Field(100, ge=1, le=10_000)
-    max_attempts: int = Field(8, ge=1, le=100)
-    max_attempts_per_day: int = Field(4, ge=1, le=50)
-    max_per_day: int | None = Field(None, ge=1, le=50)
-    max_per_week: int | None = Field(None, ge=1, le=100)
+    calls_per_second: float = Field(default=5.0, gt=0, le=200)
+    max_concurrent: int = Field(default=100, ge=1, le=10_000)
+    max_attempts: int = Field(default=8, ge=1, le=100)
+    max_attempts_per_day: int = Field(default=4, ge=1, le=50)
+    max_per_day: int | None = Field(default=None, ge=1, le=50)
+    max_per_week: int | None = Field(default=None, ge=1, le=100)
     ring_timeout: Seconds = 25.0
     window: tuple[str, ...] | None = None
     holidays: Holidays | None = None
