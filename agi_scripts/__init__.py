@@ -1,0 +1,1 @@
+"""What Asterisk calls over FastAGI: one server, one short script for each entry."""

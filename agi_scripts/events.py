@@ -1,0 +1,32 @@
+"""What the engine is told, in order, on the channel's own stream (see ``dialer.switch.names``)."""
+
+from __future__ import annotations
+
+from agi_scripts.wire import Agi
+from dialer.domain.model import Outcome
+from dialer.switch import names
+
+
+def prompt_reached(agi: Agi, node: str, prompt: str) -> None:
+    """A prompt is about to be said."""
+    _send(agi, names.KIND_PROMPT, {names.H_NODE: node, names.H_PROMPT: prompt})
+
+
+def key_pressed(agi: Agi, node: str, key: str) -> None:
+    """A choice was made."""
+    _send(agi, names.KIND_KEY, {names.H_NODE: node, names.H_KEY: key})
+
+
+def identity_confirmed(agi: Agi) -> None:
+    """Both factors matched."""
+    _send(agi, names.KIND_IDENTITY, {})
+
+
+def outcome_reported(agi: Agi, outcome: Outcome) -> None:
+    """The flow concluded; it is in the database already."""
+    _send(agi, names.KIND_OUTCOME, {names.H_OUTCOME: outcome.value})
+
+
+def _send(agi: Agi, kind: str, headers: dict[str, str]) -> None:
+    fields = [f"{name}: {value}" for name, value in {names.H_KIND: kind, **headers}.items()]
+    agi.appexec("UserEvent", ",".join([names.FLOW_EVENT, *fields]))

@@ -1,0 +1,113 @@
+"""The IVR as a process: server, health page, and an end that lets calls finish."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from agi_scripts.effects import Enqueue
+from agi_scripts.server import AgiServer
+from agi_scripts.session import Ivr
+from agi_scripts.shelf import Shelf
+from agi_scripts.sounds import Sounds
+from dialer.config import Settings
+from dialer.flow.errors import FlowError
+from dialer.flow.prompts import languages_of, prompt_texts
+from dialer.flow.words import WordsError
+from dialer.health import Check, serve_health
+from dialer.logs import get_logger
+from dialer.messaging.templates import check_templates
+from dialer.store.db import open_database
+
+log = get_logger(__name__)
+
+DRAIN_SECONDS = 20.0
+"""How long calls may go on after the IVR was told to stop."""
+
+
+def open_for_calls(url: str) -> Engine:
+    """The database, never waited for longer than a caller bears silence (PostgreSQL: 3 s to
+    connect, 5 s a statement; SQLite waits for other writers as everywhere)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.update_query_dict(
+            {"connect_timeout": "3", "options": "-c statement_timeout=5000"}
+        )
+    return open_database(parsed.render_as_string(hide_password=False))
+
+
+def build(settings: Settings, enqueue: Enqueue) -> Ivr:
+    """The parts put together."""
+    return Ivr(
+        settings=settings,
+        engine=open_for_calls(settings.database),
+        shelf=Shelf(settings.flows_dir),
+        sounds=Sounds(settings.prompts_dir),
+        enqueue=enqueue,
+    )
+
+
+def checks(ivr: Ivr) -> dict[str, Check]:
+    """What the health page asks."""
+    return {
+        "database": lambda: _database(ivr.engine),
+        "flows": ivr.shelf.problems,
+        "prompts": lambda: missing_sounds(ivr.settings, ivr.sounds),
+        "messages": lambda: "; ".join(check_templates(ivr.settings.flows_dir / "messages")) or None,
+    }
+
+
+def _database(engine: Engine) -> str | None:
+    try:
+        with engine.connect().execution_options(dialer_readonly=True) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        return f"does not answer ({type(error).__name__}): check DATABASE_URL"
+    return None
+
+
+def missing_sounds(settings: Settings, sounds: Sounds) -> str | None:
+    """Which prompts were never rendered, in words; None: all were."""
+    try:
+        missing = [
+            f"{language}/{key}"
+            for language in languages_of(settings.flows_dir)
+            for key in prompt_texts(settings.flows_dir, language)
+            if not sounds.has(language, key)
+        ]
+    except (FlowError, WordsError) as error:
+        return str(error)
+    if not missing:
+        return None
+    some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+    return f"{len(missing)} prompts have no sound ({some}): run `dialer prompts`"
+
+
+def run_ivr(settings: Settings, enqueue: Enqueue, ready: Callable[[int], None]) -> int:
+    """Serve until SIGTERM or SIGINT; ``ready`` is called with the port. The exit code.
+
+    Raises IvrError and HealthError where a port is taken.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    ivr = build(settings, enqueue)
+    server = AgiServer(ivr, settings.agi_host, settings.agi_port)
+    with serve_health(settings.ivr_health_port, "ivr", checks(ivr)):
+        for name, check in checks(ivr).items():
+            if reason := check():
+                log.warning("not ready", check=name, why=reason)
+        server.start()
+        ready(server.port)
+        stop.wait()
+        going_on = server.active
+        if not server.close(drain=DRAIN_SECONDS):
+            log.warning("stopped with calls going on", calls=server.active)
+        log.info("ivr stopped", calls_at_stop=going_on)
+    ivr.engine.dispose()
+    return 0

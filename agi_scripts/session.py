@@ -1,0 +1,79 @@
+"""What every entry is given, and how a session that cannot go on ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from agi_scripts.effects import Effects, Enqueue, now
+from agi_scripts.player import Player
+from agi_scripts.shelf import Shelf
+from agi_scripts.sounds import Sounds
+from agi_scripts.wire import Agi
+from dialer.config import Settings
+from dialer.flow.nodes.identity import factor_of
+from dialer.flow.prompts import NEUTRAL_GOODBYE, name_fragment
+from dialer.flow.values import Facts
+from dialer.flow.words import LANGUAGES
+from dialer.store.outcomes import Call, load_call
+from dialer.switch import names
+
+
+class UnknownCall(Exception):
+    """No attempt of ours: the channel was not made by the engine."""
+
+
+@dataclass(frozen=True)
+class Ivr:
+    """What the entries share. Safe for many threads."""
+
+    settings: Settings
+    engine: Engine
+    shelf: Shelf
+    sounds: Sounds
+    enqueue: Enqueue
+    clock: Callable[[], datetime] = now
+
+    def call_of(self, agi: Agi) -> Call:
+        """The call on this channel. Raises UnknownCall, SQLAlchemyError."""
+        with self.engine.connect().execution_options(dialer_readonly=True) as connection:
+            call = load_call(connection, agi.attempt_id)
+        if call is None:
+            raise UnknownCall("there is no attempt with the id of this channel")
+        return call
+
+    def facts(self, call: Call, language: str) -> Facts:
+        """What a flow may know of a call; a name only if somebody rendered it."""
+        named = self.sounds.has(language, name_fragment(call.name).key)
+        return Facts(
+            language=language,
+            today=self.clock().astimezone(ZoneInfo(call.timezone)).date(),
+            company=call.company,
+            amount=call.amount,
+            due_date=call.due_date,
+            factor=factor_of(call.document),
+            takes_sms=call.line_type.takes_sms,
+            debtor_name=call.name if named else None,
+            callback_number=call.callback_number,
+        )
+
+    def interpret(self, agi: Agi, call: Call, flow_name: str) -> None:
+        """Lead a call through a flow, in the debtor's language if the flow speaks it, else in
+        the campaign's. Raises FlowError, MissingSound, SQLAlchemyError."""
+        proven = self.shelf.get(flow_name)
+        language = proven.language(call.language, call.campaign_language)
+        effects = Effects(self.engine, self.settings, call, language, self.enqueue)
+        player = Player(agi, proven.flow, proven.prompts[language], self.sounds, effects.apply)
+        player.play(self.facts(call, language))
+
+    def say_goodbye(self, agi: Agi) -> None:
+        """A few neutral words before the line is cut. Raises Gone where nobody listens."""
+        wanted = agi.get_variable(names.VAR_LANGUAGE).split("-")[0]
+        for language in (wanted, *LANGUAGES):
+            if language and self.sounds.has(language, NEUTRAL_GOODBYE):
+                agi.stream_file(self.sounds.path(language, NEUTRAL_GOODBYE))
+                return
