@@ -9,7 +9,7 @@ from dialer.simulation.personas import PERSONAS, Memory, Persona
 from dialer.speech.debtor_lines import ensure_debtor_lines
 from dialer.switch.instance import AsteriskInstance
 from dialer.switch.portable import AsteriskBinary
-from dialer.switch.render import Subscriber, carrier_folder, render_carrier
+from dialer.switch.render import Subscriber, render_carrier
 
 
 def subscriber(persona: Persona) -> Subscriber:

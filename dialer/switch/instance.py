@@ -161,7 +161,9 @@ class AsteriskInstance:
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
-            raise InstanceError(f"Asterisk has not answered {command!r} in {timeout:g} s") from error
+            raise InstanceError(
+                f"Asterisk has not answered {command!r} in {timeout:g} s"
+            ) from error
         if done.returncode != 0:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()[:300]
             raise InstanceError(f"Asterisk does not answer {command!r}: {said}")

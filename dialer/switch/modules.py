@@ -14,10 +14,10 @@ _PROTOCOLS = (
 # Other ways to start a call, run a program or read a file from a dialplan.
 _SIDE_DOORS = (
     "pbx_spool", "pbx_ael", "pbx_lua", "pbx_realtime", "pbx_loopback", "res_ael_share",
-    "res_clioriginate", "app_originate", "app_system", "app_externalivr", "app_exec", "app_disa",
+    "res_clioriginate", "app_originate", "app_system", "app_externalivr", "app_disa",
     "func_shell", "func_env", "func_curl", "func_odbc", "func_realtime", "func_config",
-    "func_export", "app_mixmonitor", "app_chanspy", "func_periodic_hook", "app_followme", "app_transfer",
-    "app_blind_transfer", "app_attended_transfer", "app_sendtext", "res_clialiases",
+    "func_export", "app_mixmonitor", "app_chanspy", "func_periodic_hook", "app_followme",
+    "app_transfer", "app_blind_transfer", "app_attended_transfer", "app_sendtext", "res_clialiases",
 )
 _HTTP = (
     "res_ari", "res_ari_applications", "res_ari_asterisk", "res_ari_bridges",
@@ -63,7 +63,7 @@ _OFFICE = (
     "res_calendar_exchange", "res_calendar_icalendar", "res_fax", "res_fax_spandsp",
     "res_manager_devicestate", "res_manager_presencestate", "res_parking", "res_smdi",
     "res_timing_dahdi", "res_resolver_unbound", "app_dial", "app_speech_utils", "chan_rtp",
-   
+
     "res_musiconhold",
 )
 _CODECS = (

@@ -21,16 +21,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dialer.config import ROOT, Settings
+from dialer.domain.detection import TalkRules
 from dialer.switch import modules, names
 from dialer.switch.portable import AsteriskBinary
 from dialer.switch.trunks import TrunkError, TrunkFile
 
 TEMPLATES = ROOT / "asterisk_conf"
 
-TALK_SILENCE_MS = 500
-"""So much quiet ends a burst of sound; shorter pauses are within a sentence."""
-TALK_LEVEL = 256
-"""Mean magnitude of a 20 ms frame (16 bit) that counts as sound: Asterisk's own default."""
+TALK = TalkRules()
+"""What TALK_DETECT is told; the detector's own parameters."""
 
 _COMMON = (
     "asterisk.conf", "logger.conf", "cel.conf", "cdr.conf", "rtp.conf", "modules.conf",
@@ -44,8 +43,9 @@ _LONGEST_SOCKET = 107  # bytes of a Unix socket's path (sun_path, less the end)
 
 # What the engine reads, and nothing else: every event costs it parsing time.
 _PRODUCT_FILTERS = (
-    "^Event: (DialBegin|Hangup|OriginateResponse|ChannelTalking|FullyBooted|Shutdown)",
+    "^Event: (DialBegin|Hangup|ChannelTalking|FullyBooted|Shutdown)",
     f"^Event: UserEvent.*UserEvent: {names.FLOW_EVENT}",
+    "^Event: OriginateResponse.*Response: Failure",
     "^Event: Newstate.*ChannelState: 6",
     "^Event: DialState.*DialStatus: (RINGING|PROGRESS)",
 )
@@ -151,7 +151,7 @@ def render_product(settings: Settings, binary: AsteriskBinary, trunks: TrunkFile
             },
             "language": "es",
             "agi": f"agi://{settings.agi_host}:{settings.agi_port}",
-            "talk": {"silence_ms": TALK_SILENCE_MS, "level": TALK_LEVEL},
+            "talk": TALK,
             "ced": {"hz": 2100, "ms": 1000},
             "beep": {"silence_ms": 1500, "longest_greeting_s": 45},
         },
@@ -229,7 +229,7 @@ def _write_instance(
         name: environment.get_template(template).render(values, dirs=dirs)
         for name, template in files.items()
     }
-    texts |= {name: "; Asterisk's defaults.\n" for name in _EMPTY}
+    texts |= dict.fromkeys(_EMPTY, "; Asterisk's defaults.\n")
     for path in (dirs.etc, dirs.var, dirs.var / "keys", dirs.log, dirs.spool, dirs.run):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in texts.items():

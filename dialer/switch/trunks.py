@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import phonenumbers
 import yaml
@@ -260,7 +260,9 @@ def load_trunks(settings: Settings) -> TrunkFile:
 
 
 def _plain(name: str, address: str) -> Trunk:
-    return Trunk(name=name, address=address, max_channels=1000, calls_per_second=100.0)
+    return Trunk.model_validate(
+        {"name": name, "address": address, "max_channels": 1000, "calls_per_second": 100.0}
+    )
 
 
 def _read(path: Path) -> TrunkFile:
@@ -273,12 +275,12 @@ def _read(path: Path) -> TrunkFile:
     try:
         return TrunkFile.model_validate(told)
     except ValidationError as error:
-        raise TrunkError(f"{path}:\n" + "\n".join(_told(item) for item in error.errors())) from error
+        mistakes = "\n".join(_told(dict(item)) for item in error.errors())
+        raise TrunkError(f"{path}:\n{mistakes}") from error
 
 
-def _told(item: object) -> str:
+def _told(item: dict[str, Any]) -> str:
     """One mistake in words: where, what."""
-    assert isinstance(item, dict)
     where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
