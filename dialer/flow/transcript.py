@@ -1,0 +1,125 @@
+"""A session without telephony, written down: for people who try a flow, and for tests.
+
+Answers are words: ``1`` or ``5678`` keys, ``-`` no key until the time is up, ``x`` hangs up. A
+word with ``~`` before it comes while a prompt is being said that asks nothing (``~x``, ``~2``);
+without one such a prompt is heard to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dialer.flow.errors import FlowError
+from dialer.flow.fragments import words
+from dialer.flow.interpreter import step
+from dialer.flow.model import Flow
+from dialer.flow.prompts import Prompts, spoken
+from dialer.flow.values import (
+    Collect,
+    Command,
+    Conclude,
+    ConfirmIdentity,
+    End,
+    Facts,
+    HungUp,
+    Input,
+    Keys,
+    MakePromise,
+    NoteKey,
+    OptOut,
+    Said,
+    Say,
+    SendLink,
+    Started,
+    State,
+    TimedOut,
+    Wait,
+)
+
+
+class Session:
+    """One session; after every step its state is put away as JSON and taken up again."""
+
+    def __init__(self, flow: Flow, prompts: Prompts, facts: Facts) -> None:
+        self._flow = flow
+        self._prompts = prompts
+        self._facts = facts
+        self.state = State()
+
+    def start(self) -> list[str]:
+        """What happens first."""
+        return self.give(Started(self._facts))
+
+    def give(self, given: Input) -> list[str]:
+        """Apply one input; what comes of it, a line each."""
+        state, commands = step(self._flow, self.state, given)
+        lines = [line for command in commands for line in self._lines(command, state)]
+        self.state = State.from_json(state.to_json())
+        return lines
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come."""
+        return self.state.wait is Wait.NOTHING
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for keys."""
+        return self.state.wait is Wait.KEYS
+
+    def _lines(self, command: Command, state: State) -> Iterator[str]:
+        match command:
+            case Say():
+                for key in command.prompts:
+                    yield f"says {key}: {words(spoken(self._prompts, key, state))}"
+            case Collect():
+                typed = f", {len(command.typed)} typed already" if command.typed else ""
+                yield (
+                    f"asks {command.node}: up to {command.max_digits} of [{command.keys}], "
+                    f"{command.first_timeout:g} s{typed}"
+                )
+            case NoteKey():
+                yield f"notes key {command.key} at {command.node}"
+            case ConfirmIdentity():
+                yield "confirms the identity"
+            case MakePromise():
+                yield f"concludes {command.outcome} at {command.node}: by {command.due}"
+            case OptOut():
+                yield f"concludes {command.outcome} at {command.node}: no more calls and messages"
+            case SendLink():
+                yield f"concludes {command.outcome} at {command.node}: message with the link"
+            case Conclude():
+                yield f"concludes {command.outcome} at {command.node}"
+            case End():
+                yield "ends"
+
+
+def as_input(word: str) -> Input:
+    """The input that a word means. Raises FlowError for a word that is none."""
+    if word == "-":
+        return TimedOut()
+    if word == "x":
+        return HungUp()
+    if word and all(c in "0123456789*#" for c in word):
+        return Keys(word)
+    raise FlowError(f"{word!r} is no answer: keys (0-9, *, #), - for none, x to hang up")
+
+
+def play(flow: Flow, prompts: Prompts, facts: Facts, answers: Iterable[str]) -> list[str]:
+    """A whole session with these answers; when they run out, the debtor hangs up.
+
+    Raises FlowError for an answer that is none, and for one too many.
+    """
+    session = Session(flow, prompts, facts)
+    lines = session.start()
+    left = list(answers)
+    while not session.over:
+        if session.asks or (left and left[0].startswith("~")):
+            word = left.pop(0) if left else "x"
+            lines.append(f"> {word}")
+            lines += session.give(as_input(word if session.asks else word[1:]))
+        else:
+            lines += session.give(Said())
+    if left:
+        raise FlowError(f"the session was over before the answer {left[0]!r}")
+    return lines
