@@ -1,0 +1,1 @@
+"""Files of debtors (CSV, TSV, XLSX) become rows, or reasons why not."""
