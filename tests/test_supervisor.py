@@ -47,7 +47,7 @@ def exists(pid: int) -> bool:
 
 
 def said(supervisor: Supervisor, name: str, word: str) -> Callable[[], bool]:
-    return lambda: word in supervisor.last_words(name)
+    return lambda: supervisor.said(name, word)
 
 
 def test_children_start_when_ready_and_stop_in_reverse_order(tmp_path: Path) -> None:
@@ -74,6 +74,34 @@ def test_a_child_that_ends_at_its_start_is_named_with_the_end_of_its_log(tmp_pat
         assert "ivr ended at its start (exit code 1)" in str(caught.value)
         assert "no such port" in str(caught.value)
         assert running.names() == []
+
+
+def test_of_several_started_together_one_that_fails_takes_the_others_along(tmp_path: Path) -> None:
+    pids: list[int] = []
+    with Supervisor(tmp_path) as running:
+
+        def note() -> bool:
+            pids.append(running.pid("good"))
+            return True
+
+        with pytest.raises(ComponentFailed, match="bad ended at its start"):
+            running.start(
+                Component("good", SLEEP, ready=note),
+                Component("bad", (sys.executable, "-S", "-c", "raise SystemExit(3)"),
+                          ready=lambda: False),
+            )  # fmt: skip
+        assert running.names() == []
+    assert not exists(pids[0])
+
+
+def test_what_was_said_before_a_restart_does_not_count(tmp_path: Path) -> None:
+    with Supervisor(tmp_path) as running:
+        running.start(Component("one", SAYS, ready=said(running, "one", "hello")))
+        running.stop("one")
+        with pytest.raises(ComponentFailed, match="not ready"):
+            running.start(
+                Component("one", SLEEP, ready=said(running, "one", "hello"), ready_seconds=0.1)
+            )
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
@@ -61,6 +62,7 @@ class _Child:
     component: Component
     process: subprocess.Popen[bytes]
     started: float
+    log_from: int  # where in its log this run's output begins
     restarts: int = 0
     delay: float = FIRST_DELAY
     start_again_at: float | None = None
@@ -123,18 +125,26 @@ class Supervisor:
             if self._held is not None:
                 self._held.close()
 
-    def start(self, component: Component) -> None:
-        """Start one and wait until it is ready. Raises ComponentFailed; it is stopped then."""
-        self._refuse_leftover(component.name)
-        self._call(lambda: self._spawn(component))
-        self._tell(f"{component.name} starts")
+    def start(self, *components: Component) -> None:
+        """Start them side by side and wait until all are ready.
+
+        Raises ComponentFailed for the first that is not; all of them are stopped then.
+        """
+        started: list[str] = []
         try:
-            self._wait_ready(component)
+            for component in components:
+                self._refuse_leftover(component.name)
+                self._call(partial(self._spawn, component))
+                started.append(component.name)
+                self._tell(f"{component.name} starts")
+            for component in components:
+                self._wait_ready(component)
+                self._children[component.name].ready = True
+                self._tell(f"{component.name} is ready")
         except BaseException:
-            self.stop(component.name)
+            for name in reversed(started):
+                self.stop(name)
             raise
-        self._children[component.name].ready = True
-        self._tell(f"{component.name} is ready")
 
     def stop(self, name: str) -> None:
         """SIGTERM, and after its ``stop_seconds`` SIGKILL; returns when it is gone."""
@@ -178,6 +188,12 @@ class Supervisor:
         """Of the children, in the order they were started."""
         return list(self._children)
 
+    def said(self, name: str, text: str) -> bool:
+        """Whether it has printed ``text`` since it was last started. Raises KeyError."""
+        with self.log_file(name).open("rb") as log_file:
+            log_file.seek(self._children[name].log_from)
+            return text.encode() in log_file.read()
+
     def last_words(self, name: str, lines: int = 15) -> str:
         """The end of its log, indented."""
         return last_lines(self.log_file(name), lines)
@@ -208,6 +224,7 @@ class Supervisor:
         path = self.log_file(component.name)
         _rotate(path)
         with path.open("ab") as out:
+            log_from = out.tell()
             process = subprocess.Popen(
                 # -I -S: nothing of Python's is loaded but what child.py names; 15 ms.
                 [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), *component.argv],
@@ -221,9 +238,9 @@ class Supervisor:
         now = time.monotonic()
         with self._lock:
             if again is None:
-                self._children[component.name] = _Child(component, process, now)
+                self._children[component.name] = _Child(component, process, now, log_from)
             else:
-                again.process, again.started = process, now
+                again.process, again.started, again.log_from = process, now, log_from
                 again.restarts += 1
                 again.start_again_at = None
 
