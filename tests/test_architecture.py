@@ -1,0 +1,151 @@
+"""The shape of the house: imports go one way, the core is pure, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_LINES = 450
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("dialer.domain",),
+    ("dialer.flow",),
+    ("dialer.config", "dialer.logs", "dialer.metrics", "dialer.health"),
+    ("dialer.store", "dialer.switch", "dialer.speech", "dialer.messaging", "dialer.importing"),
+    ("dialer.engine", "dialer.jobs", "dialer.local", "dialer.simulation"),
+    ("agi_scripts", "web"),
+    ("dialer.commands",),
+    ("dialer.cli",),
+    ("dialer.__main__",),
+)
+"""A part imports parts of earlier lines only (see docs/architecture.md). Parts of one line do not
+know each other, but for the few in ``NEIGHBOURS``."""
+
+NEIGHBOURS = {
+    ("dialer.logs", "dialer.config"),
+    ("dialer.engine", "dialer.jobs"),  # the engine enqueues what a worker then runs
+    # The set-up and the processes of one machine start what they are made of.
+    ("dialer.local", "dialer.simulation"),
+}
+
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+
+def _sources() -> list[Path]:
+    folders = ("dialer", "agi_scripts", "web")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def _module(path: Path) -> str:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def _part(module: str) -> str | None:
+    """The part a module belongs to; None for what is not ours, and for the bare ``dialer``."""
+    words = module.split(".")
+    for length in (2, 1):
+        part = ".".join(words[:length])
+        if part in RANK:
+            return part
+    bare = len(words) == 1 or words[1] == "__version__"
+    assert words[0] != "dialer" or bare, f"{module} belongs to no part: add it to LAYERS"
+    return None
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything a file imports, also within functions."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def _breaches(module: str, imported: str) -> bool:
+    own, other = _part(module), _part(imported)
+    if own is None or other is None or own == other or (own, other) in NEIGHBOURS:
+        return False
+    return RANK[other] >= RANK[own]
+
+
+def test_imports_go_one_way() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for path in _sources()
+        for line, imported in _imports(path)
+        if _breaches(_module(path), imported)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "breach"),
+    [
+        ("dialer.domain.attempt", "dialer.flow.model", True),
+        ("dialer.flow.values", "dialer.domain.model", False),
+        ("dialer.store.db", "dialer.switch.names", True),
+        ("dialer.engine.core", "dialer.store.db", False),
+        ("dialer.engine.core", "dialer.cli.main", True),
+        ("dialer.domain.attempt", "dialer.config.Settings", True),
+        ("dialer.commands.web", "web.app", False),
+        ("web.app", "dialer.commands.web", True),
+        ("dialer.store.db", "sqlalchemy", False),
+    ],
+)
+def test_the_rule_itself(module: str, imported: str, breach: bool) -> None:
+    assert _breaches(module, imported) is breach
+
+
+def test_a_new_part_must_be_placed() -> None:
+    with pytest.raises(AssertionError, match="add it to LAYERS"):
+        _part("dialer.unheard_of.module")
+
+
+def test_the_domain_knows_the_standard_library_only() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for path in (ROOT / "dialer/domain").rglob("*.py")
+        for line, imported in _imports(path)
+        if imported.split(".")[0] not in sys.stdlib_module_names
+        and not imported.startswith("dialer.domain")
+    ]
+    assert wrong == []
+
+
+def test_the_domain_takes_time_and_chance_as_arguments() -> None:
+    """Only a decision that is a function of its arguments can be tested and repeated."""
+    wrong = []
+    for path in (ROOT / "dialer/domain").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = ast.unparse(node.func)
+                if called.split(".")[-1] in ("now", "utcnow", "today", "monotonic", "perf_counter"):
+                    wrong.append(f"{path.name}:{node.lineno} {called}()")
+                if called.startswith(("random.", "secrets.", "uuid.", "time.time", "os.", "open")):
+                    wrong.append(f"{path.name}:{node.lineno} {called}()")
+    assert wrong == []
+
+
+def test_files_stay_small() -> None:
+    folders = ("dialer", "agi_scripts", "web", "tests", "bench", "asterisk_conf", "tools")
+    endings = {".py", ".j2", ".html", ".js", ".css", ""}
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix in endings
+        # A migration describes one state of all tables; it is written once and never edited.
+        and "migrations/versions" not in str(path)
+        and (lines := len(path.read_text().splitlines())) >= MOST_LINES
+    }
+    assert long == {}
