@@ -271,11 +271,15 @@ class Double:
         }
         return self.callbacks.post(url or self.options.inbound_url, form)
 
+    def release(self) -> None:
+        """Give the answers that are held back."""
+        self.released.set()
+        self.released = threading.Event()
+
     def reset(self) -> None:
         """As new."""
         self.callbacks.clear()
-        self.released.set()
-        self.released = threading.Event()
+        self.release()
         self.books = Books()
 
     def stats(self) -> dict[str, Any]:

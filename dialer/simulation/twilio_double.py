@@ -8,7 +8,7 @@ misbehaves on request: by the last four digits of the number (``twilio_faults``)
 - ``GET /_double/stats``: counts;
 - ``POST /_double/behave`` ``{"number", "fault", "delivery", "seconds", "times"}``;
 - ``POST /_double/inbound`` ``{"from", "to", "body"}``: a debtor answers;
-- ``POST /_double/reset``.
+- ``POST /_double/release``: slow answers are given now; ``POST /_double/reset``: as new.
 
 Messages are kept in memory and gone with the process.
 """
@@ -137,6 +137,11 @@ def _add_control(app: Flask, double: Double) -> None:
         told = request.get_json()
         status = double.inbound(told["from"], told["to"], told["body"], told.get("url"))
         return jsonify({"status": status})
+
+    @app.post("/_double/release")
+    def release() -> Response:
+        double.release()
+        return jsonify({"ok": True})
 
     @app.post("/_double/reset")
     def reset() -> Response:
