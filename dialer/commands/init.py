@@ -1,0 +1,62 @@
+"""``dialer init``: from nothing to an installation."""
+
+from __future__ import annotations
+
+import click
+
+from dialer.commands import common
+from dialer.commands.company import new_company, with_company_options
+from dialer.commands.exits import OK
+from dialer.config import load_settings
+from dialer.store import companies
+from dialer.store.db import open_database
+
+
+@click.command("init")
+@click.option("--company", "name", help="Make this company, unless it is there.")
+@with_company_options
+@click.option("--no-prompts", is_flag=True, help="Do not render the spoken prompts now.")
+@common.actor_option
+def init(
+    name: str | None,
+    country: str,
+    timezone: str | None,
+    spoken_name: str | None,
+    callback_number: str | None,
+    no_prompts: bool,
+    actor: str,
+) -> int:
+    """Make this installation: state folder, secrets, database, first company, prompts.
+
+    May be run again at any time: what is there stays, the database is brought to this version.
+
+    \b
+    dialer init --company "Banco Uno" --country ES --callback-number 910123456
+    """
+    from dialer.local.installation import make_database, make_home, make_prompts
+
+    settings = load_settings()
+    for made in make_home(settings):
+        click.echo(f"made {made}")
+    has_company = make_database(settings)
+    click.echo(f"database is ready: {_without_password(settings.database)}")
+    if name is not None:
+        new = new_company(name, country, timezone, spoken_name, callback_number)
+        with common.transaction(settings) as connection:
+            there = [row.name for row in companies.list_companies(connection)]
+            if name not in there:
+                companies.create_company(connection, new, actor, common.now())
+                click.echo(f"made company {name} ({new.country}, {new.timezone})")
+    elif not has_company:
+        click.echo('there is no company yet: dialer init --company "Banco Uno" --country ES')
+    if not no_prompts:
+        report = make_prompts(settings)
+        click.echo(f"{report.total} prompts are there")
+    click.echo("next: dialer import FILE, or `dialer demo` to see calls without a line")
+    return OK
+
+
+def _without_password(url: str) -> str:
+    engine = open_database(url)
+    engine.dispose()
+    return engine.url.render_as_string(hide_password=True)
