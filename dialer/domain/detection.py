@@ -4,14 +4,14 @@ Asterisk's TALK_DETECT reports when the far end begins and ends to make sound. A
 word or two and waits; a machine speaks on. Deciding beside the greeting costs no dead air, which
 a detector that listens first does.
 
-What TALK_DETECT really does (Asterisk 20 and 22, ``func_talkdetect``), and what follows:
+What TALK_DETECT does (``func_talkdetect``; measured on Asterisk 22.10, see docs/speech.md):
 
-- It counts silence from zero, so its first event is always "talking", with the first packet of
-  sound, be that silent or not; silence shows as a "stopped" after ``silence`` with a duration
-  near zero. The first burst is therefore measured less ``silence``, and counts as nothing if
-  that leaves nothing.
-- "Stopped" comes ``silence`` after the sound ended; its duration does not include that.
-- ``level`` is an amplitude (mean of the absolute 16-bit samples of a packet), not a time.
+- "Talking" comes with the first packet whose mean absolute sample reaches ``level``: an amplitude,
+  although the documentation calls it a time.
+- "Stopped" comes once ``silence`` has passed without such a packet; its duration does not include
+  that. It needs packets to come: a far end that sends nothing while it is silent never stops.
+- Older releases begin with "talking" whatever the first packet holds. A burst that begins with
+  the answer is therefore measured less ``silence``, and is nothing if that leaves nothing.
 
 The first verdict stands; only a key, which no machine presses, overrules it. Feed every event of
 a call to ``observe``, ask ``verdict`` after each and at ``next_check``, and ``final`` when the
@@ -36,20 +36,20 @@ class TalkRules:
     """Limits in seconds. Sources are in docs/speech.md, with the sweep that chose them.
 
     ``silence`` and ``level`` are what the dialplan gives to TALK_DETECT. ``machine_burst``: so
-    much speech without a pause is a recording. ``machine_total``: so much in bursts that begin
-    within ``window`` of the answer is one, if it fills ``machine_share`` of its time. A burst up
-    to ``opening`` is a person's "hello?", once ``pause`` of silence follows. Nothing decided by
-    ``window``: no machine.
+    much speech without a pause is a recording. ``machine_total``: so much in all bursts that
+    begin within ``window`` of the answer is one. Bursts up to ``opening`` are a person's
+    "hello?", once ``pause`` of silence follows. Nothing decided by ``window``: no machine. A
+    burst that begins within ``at_once`` of the answer may begin with silence.
     """
 
-    silence: float = 0.35
-    level: int = 384
-    machine_burst: float = 2.6
-    machine_total: float = 3.0
-    machine_share: float = 0.7
+    silence: float = 0.25
+    level: int = 512
+    machine_burst: float = 3.0
+    machine_total: float = 3.4
     opening: float = 1.8
     pause: float = 1.5
-    window: float = 5.0
+    window: float = 7.0
+    at_once: float = 0.1
 
     @property
     def silence_ms(self) -> int:
@@ -74,15 +74,14 @@ class Burst:
 class DetectionState:
     """What was heard so far. Times are seconds after the answer.
 
-    ``talking_since`` is set while the far end makes sound; ``begun`` counts the bursts, also
-    those that turned out to be nothing; ``last`` is the time of the last event.
+    ``talking_since`` is set while the far end makes sound; ``last`` is the time of the last
+    event; ``given`` the verdict, once there is one.
     """
 
     rules: TalkRules = field(default_factory=TalkRules)
     answered_at: datetime | None = None
     bursts: tuple[Burst, ...] = ()
     talking_since: float | None = None
-    begun: int = 0
     key_at: float | None = None
     last: float = 0.0
     given: Verdict | None = None
@@ -105,7 +104,7 @@ def observe(state: DetectionState, event: CallEvent, now: datetime) -> Detection
         reason = f"a key was pressed {at:.1f} s after the answer"
         return replace(state, key_at=at, given=(DetectionResult.PERSON, reason))
     if isinstance(event, TalkingStarted) and state.talking_since is None:
-        return replace(state, talking_since=at, begun=state.begun + 1)
+        return replace(state, talking_since=at)
     if isinstance(event, TalkingStopped) and state.talking_since is not None:
         return _stopped(state, event, at)
     return state
@@ -168,7 +167,8 @@ def _stopped(state: DetectionState, event: TalkingStopped, at: float) -> Detecti
 
 def _unsure(state: DetectionState) -> float:
     """How much of the burst that is open may have been silence."""
-    return state.rules.silence if state.begun == 1 else 0.0
+    since, rules = state.talking_since, state.rules
+    return rules.silence if since is not None and since <= rules.at_once else 0.0
 
 
 def _spoken(state: DetectionState) -> float:
@@ -181,15 +181,9 @@ def _machine_at(state: DetectionState) -> float | None:
     since, rules = state.talking_since, state.rules
     if since is None or since > rules.window:
         return None
-    one_burst = since + _unsure(state) + rules.machine_burst
-    if not state.bursts:
-        return one_burst
-    # Speech in several bursts: the total reaches its limit at ``enough``, if it is dense then.
-    begun, spoken = state.bursts[0].start, _spoken(state)
-    enough = since + max(rules.machine_total - spoken, 0.0)
-    share = rules.machine_share
-    dense = (since - spoken - share * begun) / (1.0 - share)
-    return min(one_burst, max(enough, dense))
+    in_one = since + _unsure(state) + rules.machine_burst
+    in_all = since + _unsure(state) + max(rules.machine_total - _spoken(state), 0.0)
+    return min(in_one, in_all)
 
 
 def _person_at(state: DetectionState) -> float | None:
@@ -222,10 +216,10 @@ def _decide(state: DetectionState, at: float) -> Verdict | None:
 def _why_machine(state: DetectionState, at: float) -> str:
     assert state.talking_since is not None
     since = state.talking_since
-    if not state.bursts or at >= since + state.rules.machine_burst:
+    if not state.bursts or at >= since + _unsure(state) + state.rules.machine_burst:
         spoken = at - since - _unsure(state)
         return f"{spoken:.1f} s of continuous speech from {since:.1f} s after the answer"
-    begun, spoken = state.bursts[0].start, _spoken(state) + at - since
+    begun, spoken = state.bursts[0].start, _spoken(state) + at - since - _unsure(state)
     return f"{spoken:.1f} s of speech in {at - begun:.1f} s from {begun:.1f} s after the answer"
 
 
