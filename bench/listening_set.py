@@ -69,8 +69,8 @@ GREETINGS = {
         "Hola, soy Antonio. Ahora no puedo atenderte. Déjame un mensaje y te llamo luego.",
         "Éste es el contestador del seis cero cero, uno dos tres, cuatro cinco. Deje su mensaje.",
         (
-            "Bienvenido al buzón de voz. La persona a la que llama no puede atenderle. Al terminar, "
-            "puede colgar."
+            "Bienvenido al buzón de voz. La persona a la que llama no puede atenderle. "
+            "Al terminar, puede colgar."
         ),
         "Hola. Has llamado a la familia López. No estamos en casa. Deja tu mensaje, gracias.",
         "Le informamos de que el teléfono al que llama está apagado o fuera de cobertura.",
@@ -81,8 +81,8 @@ GREETINGS = {
     "en": (
         "Hi, you have reached the voicemail of Anna. Please leave a message after the tone.",
         (
-            "The person you are calling is not available. Please record your message. When you have "
-            "finished, you may hang up."
+            "The person you are calling is not available. Please record your message. "
+            "When you have finished, you may hang up."
         ),
         "Your call has been forwarded to an automatic voice message system.",
         "Hey, this is Mike. I can't come to the phone right now. Leave me a message.",
