@@ -66,14 +66,19 @@ def test_children_start_when_ready_and_stop_in_reverse_order(tmp_path: Path) -> 
     assert list((tmp_path / "run").glob("*.pid")) == []
 
 
-def test_a_child_that_ends_at_its_start_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_child_that_ends_at_its_start_is_named_and_not_restarted(tmp_path: Path) -> None:
+    told: list[str] = []
     fails = (sys.executable, "-S", "-c", "import sys; sys.exit('no such port')")
-    with Supervisor(tmp_path) as running:
+    with Supervisor(tmp_path, told.append) as running:
         with pytest.raises(ComponentFailed) as caught:
-            running.start(Component("ivr", fails, ready=lambda: False))
+            running.start(
+                Component("first", SLEEP, ready=lambda: not running.alive("ivr")),
+                Component("ivr", fails, ready=lambda: False),
+            )
         assert "ivr ended at its start (exit code 1)" in str(caught.value)
         assert "no such port" in str(caught.value)
         assert running.names() == []
+        assert not any("again" in line for line in told)
 
 
 def test_of_several_started_together_one_that_fails_takes_the_others_along(tmp_path: Path) -> None:

@@ -299,9 +299,7 @@ class Supervisor:
         """Start again what has ended by itself, each time after a longer while."""
         now = time.monotonic()
         with self._lock:
-            ended = [
-                c for c in self._children.values() if c.wanted and c.process.poll() is not None
-            ]
+            ended = [c for c in self._children.values() if c.ready and _ended(c.process)]
         for child in ended:
             name = child.component.name
             if not child.component.restart or not child.wanted:
