@@ -46,6 +46,10 @@ def exists(pid: int) -> bool:
         return False
 
 
+def environment_of(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+
+
 def said(supervisor: Supervisor, name: str, word: str) -> Callable[[], bool]:
     return lambda: supervisor.said(name, word)
 
@@ -58,9 +62,9 @@ def test_children_start_when_ready_and_stop_in_reverse_order(tmp_path: Path) -> 
         pids = [running.pid("one"), running.pid("two")]
         assert running.names() == ["one", "two"]
         assert all(exists(pid) for pid in pids)
-        environment = Path(f"/proc/{pids[1]}/environ").read_bytes().split(b"\0")
-        assert b"X=1" in environment
-        assert not any(line.startswith(b"PATH=") for line in environment)
+        # Empty while the kernel puts the program in place.
+        until(lambda: b"X=1" in environment_of(pids[1]), "its environment")
+        assert not any(line.startswith(b"PATH=") for line in environment_of(pids[1]))
     assert not any(exists(pid) for pid in pids)
     assert told[-2:] == ["two stops", "one stops"]
     assert list((tmp_path / "run").glob("*.pid")) == []
