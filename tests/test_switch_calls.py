@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from fixtures_switch import AsteriskPair
+from fixtures_switch import AsteriskPair, tcp_server
 
 from dialer.domain import events as ev
 from dialer.domain.model import DetectionResult
@@ -71,30 +71,21 @@ async def caller(pair: AsteriskPair) -> AsyncIterator[Caller]:
         yield Caller(pair, link)
 
 
-Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 @asynccontextmanager
 async def agi_that(pair: AsteriskPair, answer: bytes) -> AsyncIterator[asyncio.Queue[str]]:
     """An AGI server that gives one command and waits for its end; the requested paths."""
     paths: asyncio.Queue[str] = asyncio.Queue()
 
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (line := await reader.readline()) not in (b"", b"\n"):
-                key, _, value = line.decode().strip().partition(": ")
-                if key == "agi_request":
-                    paths.put_nowait(value.rpartition("/")[2])
-            writer.write(answer)
-            await reader.readline()
-        finally:
-            writer.close()
+        while (line := await reader.readline()) not in (b"", b"\n"):
+            key, _, value = line.decode().strip().partition(": ")
+            if key == "agi_request":
+                paths.put_nowait(value.rpartition("/")[2])
+        writer.write(answer)
+        await reader.readline()
 
-    server = await asyncio.start_server(session, "127.0.0.1", pair.settings.agi_port)
-    try:
+    async with tcp_server(session, pair.settings.agi_port):
         yield paths
-    finally:
-        server.close()
 
 
 def kinds(events: list[ev.CallEvent]) -> list[str]:

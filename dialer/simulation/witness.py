@@ -79,6 +79,7 @@ class Witness:
     ) -> None:
         if self._connection is not None:
             self._connection.close()
+            await asyncio.sleep(0)  # the transport closes in the loop's next turn
 
     @property
     def calls(self) -> tuple[WitnessedCall, ...]:

@@ -79,6 +79,7 @@ class AmiLink:
             with suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
+            await asyncio.sleep(0)  # the transport closes in the loop's next turn
 
     # --- what the engine asks for --------------------------------------------------------
 

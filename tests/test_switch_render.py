@@ -1,0 +1,215 @@
+"""Properties that the rendered configuration has to have, whatever the settings."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fixtures_switch import switch_settings
+
+from dialer.config import Settings
+from dialer.simulation.network import prepare_network, subscriber
+from dialer.simulation.personas import PERSONAS
+from dialer.switch import names
+from dialer.switch.instance import AsteriskInstance
+from dialer.switch.portable import AsteriskBinary
+from dialer.switch.product import prepare_product
+from dialer.switch.render import (
+    RenderError,
+    Subscriber,
+    render_carrier,
+    render_product,
+    run_folder,
+)
+from dialer.switch.trunks import load_trunks
+
+BINARY = AsteriskBinary(
+    "system", "22.1.0", ("/usr/sbin/asterisk",), Path("/usr/lib/asterisk/modules"),
+    Path("/usr/share/asterisk"), Path("/usr/share/asterisk/sounds"),
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return switch_settings(tmp_path)
+
+
+def product(settings: Settings) -> Path:
+    return render_product(settings, BINARY, load_trunks(settings)) / "etc"
+
+
+def meaning(path: Path) -> list[str]:
+    """The lines without comments and blanks."""
+    lines = (re.sub(r"(?<!\\);.*", "", line).strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def values(path: Path, key: str) -> list[str]:
+    found = []
+    for line in meaning(path):
+        name, separator, value = line.partition("=")
+        if separator and name.strip() == key:
+            found.append(value.lstrip("> ").strip())
+    return found
+
+
+def test_no_key_and_no_card_digit_can_reach_a_log(settings: Settings) -> None:
+    etc = product(settings)
+    levels = ",".join(values(etc / "logger.conf", "messages.log"))
+    assert set(levels.split(",")) == {"warning", "error"}
+    for name in ("logger.conf", "manager.conf", "cel.conf"):
+        told = [line for line in meaning(etc / name) if not line.startswith("disabledevents")]
+        assert "dtmf" not in "\n".join(told).lower()
+    assert values(etc / "cel.conf", "enable") == ["no"]
+    assert values(etc / "cdr.conf", "enable") == ["no"]
+    disabled = values(etc / "manager.conf", "disabledevents")[0]
+    assert {"DTMFBegin", "DTMFEnd"} <= set(disabled.split(","))
+
+
+def test_ami_is_narrow(settings: Settings) -> None:
+    conf = product(settings) / "manager.conf"
+    assert values(conf, "bindaddr") == ["127.0.0.1"]
+    assert values(conf, "timestampevents") == ["yes"]
+    assert values(conf, "webenabled") == ["no"]
+    read, write = values(conf, "read")[0].split(","), values(conf, "write")[0].split(",")
+    assert set(read) == {"system", "call", "user"}
+    assert set(write) == {"originate", "call", "reporting"}
+    assert values(conf, "permit") == ["127.0.0.1/255.255.255.255"]
+    assert len(values(conf, "secret")[0]) >= 32
+    assert values(conf, "secret") == [settings.secret(names.SECRET_AMI)]
+
+
+@pytest.mark.parametrize(
+    ("event", "passes"),
+    [
+        ("Event: DialBegin\r\nDestUniqueid: a", True),
+        ("Event: DialState\r\nX: y\r\nDialStatus: RINGING", True),
+        ("Event: DialState\r\nX: y\r\nDialStatus: PROCEEDING", False),
+        ("Event: Newstate\r\nChannelState: 6\r\nUniqueid: a", True),
+        ("Event: Newstate\r\nChannelState: 5\r\nUniqueid: a", False),
+        ("Event: HangupRequest\r\nUniqueid: a", True),
+        ("Event: Hangup\r\nUniqueid: a", True),
+        ("Event: UserEvent\r\nUniqueid: a\r\nUserEvent: DialerFlow", True),
+        ("Event: UserEvent\r\nUniqueid: a\r\nUserEvent: Other", False),
+        ("Event: ChannelTalkingStart\r\nUniqueid: a", True),
+        ("Event: ChannelTalkingStop\r\nUniqueid: a", True),
+        ("Event: OriginateResponse\r\nResponse: Failure", True),
+        ("Event: OriginateResponse\r\nResponse: Success", False),
+        ("Event: FullyBooted\r\nStatus: Fully Booted", True),
+        ("Event: Shutdown\r\nShutdown: Cleanly", True),
+        ("Event: Newchannel\r\nUniqueid: a", False),
+        ("Event: DTMFEnd\r\nDigit: 4", False),
+        ("Event: VarSet\r\nVariable: a\r\nValue: Event: Hangup", False),
+        ("Event: Newexten\r\nAppData: Event: Hangup", False),
+    ],
+)
+def test_only_what_the_engine_reads_passes(settings: Settings, event: str, passes: bool) -> None:
+    filters = values(product(settings) / "manager.conf", "eventfilter")
+    matched = any(re.search(one, event, re.DOTALL) for one in filters)
+    assert matched is passes
+
+
+def test_asterisk_is_told_to_be_careful(settings: Settings) -> None:
+    etc = product(settings)
+    assert values(etc / "asterisk.conf", "live_dangerously") == ["no"]
+    assert values(etc / "asterisk.conf", "dumpcore") == ["no"]
+    for directory in ("astetcdir", "astvarlibdir", "astdbdir", "astrundir", "astlogdir"):
+        told = Path(values(etc / "asterisk.conf", directory)[0])
+        assert told.is_relative_to(settings.home) or told == run_folder(etc.parent)
+    assert values(etc / "modules.conf", "autoload") == ["yes"]
+    left_out = set(values(etc / "modules.conf", "noload"))
+    assert {"func_shell.so", "app_system.so", "pbx_spool.so", "res_ari.so"} <= left_out
+    assert values(etc / "modules.conf", "load") == []
+
+
+def test_the_dialplan_answers_at_once_and_every_context_sees_the_end(settings: Settings) -> None:
+    text = (product(settings) / "extensions.conf").read_text()
+    contexts = re.split(r"^\[", text, flags=re.MULTILINE)[2:]  # after the head and [general]
+    assert {one.partition("]")[0] for one in contexts} == {
+        names.CONTEXT_OUTBOUND, names.CONTEXT_MACHINE, "dialer-fax", "dialer-inbound",
+    }
+    assert all(re.search(r"^exten => h,1,", one, re.MULTILINE) for one in contexts)
+    outbound = contexts[0]
+    before_flow = outbound.partition("AGI(")[0]
+    assert not re.search(r"\b(Wait\w*|Answer|Playback|Progress)\(", before_flow)
+    assert "Set(AGISIGHUP=no)" in before_flow
+    assert f"agi://127.0.0.1:{settings.agi_port}/{names.AGI_FLOW}" in outbound
+
+
+def test_alaw_comes_first_and_keys_are_rfc4733(settings: Settings) -> None:
+    conf = product(settings) / "pjsip.conf"
+    assert values(conf, "allow")[0].split(",")[0] == "alaw"
+    assert set(values(conf, "dtmf_mode")) == {"rfc4733"}
+
+
+def test_secrets_are_for_the_owner_only(settings: Settings) -> None:
+    etc = product(settings)
+    for name in ("manager.conf", "pjsip.conf"):
+        assert stat.S_IMODE((etc / name).stat().st_mode) == 0o600
+
+
+def test_files_are_rewritten_only_when_they_change(settings: Settings) -> None:
+    etc = product(settings)
+    before = {path.name: path.stat().st_ino for path in etc.iterdir()}
+    (etc / "left_over.conf").write_text("[x]\n")
+    product(settings)
+    assert {path.name: path.stat().st_ino for path in etc.iterdir()} == before
+    other = settings.model_copy(update={"rtp_end": settings.rtp_end - 2})
+    product(other)
+    changed = {n for n, inode in before.items() if (etc / n).stat().st_ino != inode}
+    assert changed == {"rtp.conf"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agi_host": "127.0.0.1)\n same => n,System(id"},
+        {"agi_host": "x;y"},
+        {"bind": "127.0.0.1\nfoo=bar"},
+        {"ami_user": "dialer]\n[other"},
+        {"ami_user": "general\rx"},
+    ],
+)
+def test_a_value_cannot_add_configuration(settings: Settings, change: dict[str, str]) -> None:
+    with pytest.raises(RenderError, match="Asterisk's configuration"):
+        product(settings.model_copy(update=change))
+    assert not (settings.home / "asterisk" / "etc" / "manager.conf").exists()
+
+
+def test_a_persona_cannot_add_configuration(settings: Settings, tmp_path: Path) -> None:
+    bad = Subscriber("10", "x", (("Answer()\n[other]",),))
+    with pytest.raises(RenderError):
+        render_carrier(settings, BINARY, [bad], tmp_path)
+
+
+def test_every_persona_has_its_place_in_the_network(settings: Settings, tmp_path: Path) -> None:
+    subscribers = [subscriber(one) for one in PERSONAS.values()]
+    etc = render_carrier(settings, BINARY, subscribers, tmp_path) / "etc"
+    text = (etc / "extensions.conf").read_text()
+    for persona in PERSONAS.values():
+        context = text.partition(f"[persona-{persona.code}]")[2].partition("\n[")[0]
+        assert context.count(",1,") >= len(persona.scripts) + 2  # scripts, s and h
+        assert "exten => h,1,NoOp()" in context
+    assert values(etc / "manager.conf", "write") == ["system"]
+
+
+@pytest.mark.parametrize("make", [prepare_network, prepare_product])
+def test_asterisk_knows_every_application_of_the_dialplan(
+    settings: Settings,
+    asterisk_binary: AsteriskBinary,
+    make: Callable[[Settings, AsteriskBinary], AsteriskInstance],
+) -> None:
+    """One that is misspelt, or needs a module that is not loaded, would fail within a call."""
+    instance = make(settings, asterisk_binary)
+    try:
+        instance.start()
+        dialplan = instance.rx("dialplan show")
+        told = instance.rx("core show applications")
+    finally:
+        instance.stop()
+    known = set(re.findall(r"^\s*(\w+)\s*:", told, re.MULTILINE))
+    used = set(re.findall(r"\b\d+\. (\w+)\(", dialplan))
+    assert len(used) > 5 and used <= known
