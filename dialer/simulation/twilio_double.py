@@ -24,6 +24,7 @@ from email.utils import parsedate_to_datetime
 from hmac import compare_digest
 from types import FrameType
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 from flask import Flask, Response, jsonify, request
@@ -91,8 +92,12 @@ def _sent_when_asked(one: dict[str, Any]) -> bool:
 def _page(found: list[dict[str, Any]], account: str) -> Response:
     size = max(1, min(1000, request.args.get("PageSize", PAGE, type=int)))
     page = max(0, request.args.get("Page", 0, type=int))
-    here = f"/2010-04-01/Accounts/{account}/Messages.json"
-    more = (page + 1) * size < len(found)
+    filters = {k: v for k, v in request.args.items() if k not in ("PageSize", "Page")}
+
+    def uri(number: int) -> str:
+        query = urlencode({**filters, "PageSize": size, "Page": number})
+        return f"/2010-04-01/Accounts/{account}/Messages.json?{query}"
+
     return jsonify(
         {
             "messages": found[page * size : (page + 1) * size],
@@ -100,10 +105,10 @@ def _page(found: list[dict[str, Any]], account: str) -> Response:
             "page_size": size,
             "start": page * size,
             "end": min(len(found), (page + 1) * size) - 1,
-            "uri": f"{here}?PageSize={size}&Page={page}",
-            "first_page_uri": f"{here}?PageSize={size}&Page=0",
-            "next_page_uri": f"{here}?PageSize={size}&Page={page + 1}" if more else None,
-            "previous_page_uri": f"{here}?PageSize={size}&Page={page - 1}" if page else None,
+            "uri": uri(page),
+            "first_page_uri": uri(0),
+            "next_page_uri": uri(page + 1) if (page + 1) * size < len(found) else None,
+            "previous_page_uri": uri(page - 1) if page else None,
         }
     )
 
