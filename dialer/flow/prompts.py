@@ -68,7 +68,7 @@ def _split(key: str, text: str) -> tuple[str | Fragment, ...]:
             parts.append(piece.strip())
         elif _SPOKEN.search(piece):  # a full stop alone has no sound
             number += 1
-            parts.append(Fragment(f"{key}-{number}", piece.lstrip(" ,.;:\n").rstrip()))
+            parts.append(Fragment(f"{key}-{number}", piece.lstrip(" ,.;:?!\n").rstrip()))
     return tuple(parts)
 
 

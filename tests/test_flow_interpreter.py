@@ -1,0 +1,225 @@
+"""The interpreter: what every session keeps to, whatever is pressed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from flows import FACTOR, facts, shipped, texts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialer.domain.model import Outcome
+from dialer.flow.errors import FlowError
+from dialer.flow.graph import bounds
+from dialer.flow.interpreter import step
+from dialer.flow.model import Flow
+from dialer.flow.prompts import spoken
+from dialer.flow.transcript import play
+from dialer.flow.values import (
+    Collect,
+    Command,
+    Conclude,
+    ConfirmIdentity,
+    End,
+    HungUp,
+    Input,
+    Keys,
+    MakePromise,
+    NoteKey,
+    Said,
+    Say,
+    Started,
+    State,
+    TimedOut,
+    Wait,
+)
+
+ANSWERS = st.one_of(
+    st.sampled_from([Keys(key) for key in "0123456789*#"]),
+    st.sampled_from([Keys(FACTOR), Keys("0000"), Keys("12"), Keys("1*3#")]),
+    st.just(TimedOut()),
+)
+FLOWS = st.sampled_from(["reminder", "second_try"])
+VARIANTS = st.sampled_from(["", "landline", "named", "undocumented"])
+LANGUAGES = st.sampled_from(["es", "en"])
+
+
+def _run(
+    flow: Flow, variant: str, language: str, answers: list[Input], barge: bool = False
+) -> tuple[State, list[Command]]:
+    """A session with these answers, then a hang-up; its state goes through JSON at every step."""
+    state, commands = step(flow, State(), Started(facts(language, variant)))
+    done = list(commands)
+    left = list(answers)
+    while state.wait is not Wait.NOTHING:
+        if state.wait is Wait.SAID and not (barge and _can_be_stopped(commands)):
+            given: Input = Said()
+        else:
+            given = left.pop(0) if left else HungUp()
+            if state.wait is Wait.SAID and isinstance(given, TimedOut):
+                given = Said()
+        state, commands = step(flow, State.from_json(state.to_json()), given)
+        done += commands
+    return state, done
+
+
+def _can_be_stopped(commands: tuple[Command, ...]) -> bool:
+    return any(isinstance(one, Say) and one.barge_in for one in commands)
+
+
+@given(FLOWS, VARIANTS, LANGUAGES, st.lists(ANSWERS, max_size=300), st.booleans())
+def test_every_session_ends_concludes_once_and_discloses_to_nobody_else(
+    name: str, variant: str, language: str, answers: list[Input], barge: bool
+) -> None:
+    flow = shipped(name)
+    state, done = _run(flow, variant, language, answers, barge)
+    visits, asked = bounds(flow)
+    assert state.visits <= visits
+    assert sum(isinstance(one, Collect) for one in done) <= asked
+    assert isinstance(done[-1], End)
+    assert sum(isinstance(one, Conclude) for one in done) <= 1
+    identified = False
+    for command in done:
+        identified = identified or isinstance(command, ConfirmIdentity)
+        if isinstance(command, Say):
+            for key in command.prompts:
+                assert identified or not texts(language).prompt(key).discloses
+                assert spoken(texts(language), key, state)
+    notes = [one.key for one in done if isinstance(one, NoteKey)]
+    assert FACTOR not in notes
+    if not notes and not answers:
+        assert state.outcome is None
+
+
+@given(st.lists(ANSWERS, max_size=40))
+def test_nobody_gets_more_than_two_guesses(answers: list[Input]) -> None:
+    flow = shipped("reminder")
+    wrong = replace(facts(), factor="nothing matches")
+    state, commands = step(flow, State(), Started(wrong))
+    done = list(commands)
+    left: list[Input] = [Keys("1"), *answers]
+    while state.wait is not Wait.NOTHING:
+        given = Said() if state.wait is Wait.SAID else (left.pop(0) if left else HungUp())
+        state, commands = step(flow, state, given)
+        done += commands
+    guesses = [c for c in done if isinstance(c, NoteKey) and "x" in c.key]
+    assert len(guesses) <= 2
+    assert not state.identified
+
+
+def test_a_session_that_is_over_does_nothing_more() -> None:
+    flow = shipped("reminder")
+    state, _ = _run(flow, "", "es", [Keys("2")])
+    for late in (HungUp(), Keys("1"), TimedOut(), Said()):
+        assert step(flow, state, late) == (state, ())
+
+
+def test_without_a_key_nothing_is_concluded_by_hanging_up() -> None:
+    state, done = _run(shipped("reminder"), "", "es", [])
+    assert state.outcome is None
+    assert not any(isinstance(one, Conclude) for one in done)
+
+
+def test_with_a_key_hanging_up_concludes_incomplete() -> None:
+    state, done = _run(shipped("reminder"), "", "es", [Keys("1")])
+    assert state.outcome is Outcome.INCOMPLETE
+    assert [c.outcome for c in done if isinstance(c, Conclude)] == [Outcome.INCOMPLETE]
+
+
+def test_nothing_pressed_to_the_end_is_no_input_and_said_before_the_goodbye() -> None:
+    flow = shipped("reminder")
+    state, _ = step(flow, State(), Started(facts()))
+    for _ in range(2):
+        state, _ = step(flow, state, TimedOut())
+    state, commands = step(flow, state, TimedOut())
+    assert [type(one) for one in commands] == [Conclude, Say]
+    assert state.outcome is Outcome.NO_INPUT
+
+
+@pytest.mark.parametrize(
+    ("today", "key", "due"),
+    [
+        (date(2026, 3, 10), "1", date(2026, 3, 13)),
+        (date(2026, 12, 30), "1", date(2027, 1, 2)),
+        (date(2026, 3, 10), "2", date(2026, 3, 17)),
+        (date(2026, 3, 10), "3", date(2026, 3, 31)),
+        (date(2028, 2, 10), "3", date(2028, 2, 29)),
+        (date(2026, 4, 30), "3", date(2026, 4, 30)),
+    ],
+)
+def test_promises_count_from_the_debtors_own_day(today: date, key: str, due: date) -> None:
+    flow = shipped("reminder")
+    state, _ = step(flow, State(), Started(replace(facts(), today=today)))
+    for answer in (Keys("1"), Keys(FACTOR), Said(), Keys("2")):
+        state, _ = step(flow, state, answer)
+    state, commands = step(flow, state, Keys(key))
+    assert [c.due for c in commands if isinstance(c, MakePromise)] == [due]
+
+
+def test_a_first_digit_pressed_over_the_prompt_before_is_asked_for_no_more() -> None:
+    flow = Flow.model_validate(
+        {
+            "name": "typed",
+            "start": "hello",
+            "nodes": {
+                "hello": {"type": "say", "say": "wrong_key", "next": "identity"},
+                "identity": {
+                    "type": "identity", "say": "ask_document", "matched": "bye",
+                    "on_no_match": {"then": "bye"}, "on_timeout": {"then": "bye"},
+                    "unavailable": "bye",
+                },
+                "bye": {"type": "end", "say": "goodbye"},
+            },
+        }
+    )  # fmt: skip
+    state, _ = step(flow, State(), Started(facts()))
+    state, commands = step(flow, state, Keys("5"))
+    assert commands == (Collect("identity", "", 4, 6.0, 3.0, typed="5"),)
+    state, commands = step(flow, state, Keys(FACTOR))
+    assert state.identified
+
+
+def test_an_input_that_cannot_come_is_refused() -> None:
+    flow = shipped("reminder")
+    with pytest.raises(FlowError, match="before the session started"):
+        step(flow, State(), Keys("1"))
+    state, _ = step(flow, State(), Started(facts()))
+    with pytest.raises(FlowError, match="Said"):
+        step(flow, state, Said())
+    with pytest.raises(FlowError, match="without a key"):
+        step(flow, state, Keys(""))
+
+
+def test_a_flow_that_was_never_proven_is_stopped() -> None:
+    nodes = {
+        "a": {"type": "go_back", "to": "b", "then": "b"},
+        "b": {"type": "go_back", "to": "a", "then": "a"},
+    }
+    flow = Flow.model_validate({"name": "round", "start": "a", "nodes": nodes})
+    with pytest.raises(FlowError, match="round in circles"):
+        step(flow, State(), Started(facts()))
+
+
+def test_an_unproven_flow_cannot_act_on_the_debt_without_identity() -> None:
+    nodes = {
+        "a": {"type": "promise", "in_days": 3, "next": "b"},
+        "b": {"type": "end"},
+    }
+    flow = Flow.model_validate({"name": "hole", "start": "a", "nodes": nodes})
+    with pytest.raises(FlowError, match="before the identity"):
+        step(flow, State(), Started(facts()))
+
+
+def test_an_unproven_flow_cannot_say_the_debt_without_identity() -> None:
+    state = State(facts=facts())
+    with pytest.raises(FlowError, match="would disclose"):
+        spoken(texts("es"), "disclosure", state)
+
+
+def test_answers_beyond_the_end_are_an_error() -> None:
+    with pytest.raises(FlowError, match="over before"):
+        play(shipped("reminder"), texts("es"), facts(), ["2", "1"])
+    with pytest.raises(FlowError, match="no answer"):
+        play(shipped("reminder"), texts("es"), facts(), ["one"])
