@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection
 
 from dialer.commands import common
-from dialer.config import Settings, load_settings
-from dialer.store import campaigns, companies, idle
+from dialer.config import load_settings
+from dialer.local.launch import make_campaign
+from dialer.store import campaigns, idle, imports
 from dialer.store.campaign_file import CampaignFile, campaign_of, parse_campaign_values
 from dialer.store.campaigns import Action
-from dialer.store.companies import NotPossible
-from dialer.store.plans import Company, Known, make_plan, plan_of
+from dialer.store.plans import plan_of
+from dialer.switch.trunks import load_trunks
 
 
 @click.group("campaign")
@@ -58,8 +58,8 @@ def create(
     wanted = _campaign_file(file, flags)
     moment = common.now()
     with common.transaction(settings) as connection:
-        campaign_id, warnings = make(connection, settings, wanted, actor)
-        added = 0 if no_leads else add_leads(connection, campaign_id)
+        campaign_id, warnings = make_campaign(connection, settings, wanted, actor, moment)
+        added = 0 if no_leads else imports.add_leads(connection, campaign_id)
         if start:
             campaigns.change_state(connection, wanted.name, Action.START, actor, moment)
     common.warn(warnings)
@@ -83,59 +83,6 @@ def _campaign_file(file: Path | None, flags: dict[str, Any]) -> CampaignFile:
     return campaign_of({**values, **given})
 
 
-def make(
-    connection: Connection, settings: Settings, wanted: CampaignFile, actor: str
-) -> tuple[int, list[str]]:
-    """Make the campaign without leads: its id, and warnings.
-
-    Raises PlanError and NotPossible.
-    """
-    moment = common.now()
-    company = companies.find_company(connection, wanted.company)
-    numbers: tuple[str, ...] = wanted.caller_ids
-    if wanted.pool is not None:
-        pool_id = companies.find_pool(connection, company.id, wanted.pool)
-        numbers = companies.numbers_of(connection, pool_id)
-    plan, warnings = make_plan(
-        wanted,
-        numbers,
-        Company(company.country, company.timezone),
-        known(settings, wanted.language),
-        moment.date(),
-    )
-    if wanted.pool is None:
-        pool_id = companies.create_pool(
-            connection, company.id, f"of {plan.name}"[:100], plan.caller_ids, actor, moment
-        )
-    campaign_id = campaigns.create(
-        connection, company_id=company.id, pool_id=pool_id, plan=plan, actor=actor, now=moment
-    )
-    return campaign_id, warnings
-
-
-def known(settings: Settings, language: str) -> Known:
-    """The flows, trunks and message templates there are. Raises NotPossible."""
-    from dialer.messaging.templates import MessageTemplateError, template_names
-    from dialer.switch.trunks import load_trunks
-
-    try:
-        templates = template_names(language, settings.flows_dir / "messages")
-    except MessageTemplateError as error:
-        raise NotPossible(f"language: {error}") from error
-    return Known(
-        flows={path.stem for path in settings.flows_dir.glob("*.yaml")},
-        trunks=set(load_trunks(settings).by_name),
-        templates=templates,
-    )
-
-
-def add_leads(connection: Connection, campaign_id: int) -> int:
-    """A lead for each account of the company that has none in this campaign; how many."""
-    from dialer.store import imports
-
-    return imports.add_leads(connection, campaign_id)
-
-
 @campaign.command("add-leads")
 @click.argument("name")
 @common.actor_option
@@ -143,7 +90,7 @@ def add_leads_(name: str, actor: str) -> None:
     """Add the accounts of the company that are not in campaign NAME yet."""
     with common.transaction(load_settings()) as connection:
         row = campaigns.find(connection, name)
-        added = add_leads(connection, row.id)
+        added = imports.add_leads(connection, row.id)
         campaigns.record_leads(connection, row.id, added, actor, common.now())
     click.echo(f"{name}: {added} leads added")
     if added and row.state == "finished":
@@ -250,8 +197,6 @@ def show(name: str, as_json: bool) -> None:
 @common.json_option
 def why(name: str, as_json: bool) -> None:
     """Say why NAME calls nobody: window, caps, retries, do-not-call, engine, trunk."""
-    from dialer.switch.trunks import load_trunks
-
     settings = load_settings()
     with common.reading(settings) as connection:
         row = campaigns.find(connection, name)

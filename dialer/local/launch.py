@@ -1,0 +1,58 @@
+"""From a campaign file to a campaign: the file held against what exists here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from dialer.config import Settings
+from dialer.messaging.templates import MessageTemplateError, template_names
+from dialer.store import campaigns, companies
+from dialer.store.campaign_file import CampaignFile
+from dialer.store.companies import NotPossible
+from dialer.store.plans import Company, Known, make_plan
+from dialer.switch.trunks import load_trunks
+
+
+def known(settings: Settings, language: str) -> Known:
+    """The flows, trunks and message templates there are. Raises NotPossible, TrunkError."""
+    try:
+        templates = template_names(language, settings.flows_dir / "messages")
+    except MessageTemplateError as error:
+        raise NotPossible(f"language: {error}") from error
+    return Known(
+        flows={path.stem for path in settings.flows_dir.glob("*.yaml")},
+        trunks=set(load_trunks(settings).by_name),
+        templates=templates,
+    )
+
+
+def make_campaign(
+    connection: Connection, settings: Settings, wanted: CampaignFile, actor: str, now: datetime
+) -> tuple[int, list[str]]:
+    """Make the campaign, a draft without leads: its id, and warnings to show.
+
+    Raises PlanError for what is wrong in the file and NotPossible for what does not exist.
+    """
+    company = companies.find_company(connection, wanted.company)
+    numbers: tuple[str, ...] = wanted.caller_ids
+    pool_id = None
+    if wanted.pool is not None:
+        pool_id = companies.find_pool(connection, company.id, wanted.pool)
+        numbers = companies.numbers_of(connection, pool_id)
+    plan, warnings = make_plan(
+        wanted,
+        numbers,
+        Company(company.country, company.timezone),
+        known(settings, wanted.language),
+        now.date(),
+    )
+    if pool_id is None:
+        pool_id = companies.create_pool(
+            connection, company.id, f"of {plan.name}"[:100], plan.caller_ids, actor, now
+        )
+    campaign_id = campaigns.create(
+        connection, company_id=company.id, pool_id=pool_id, plan=plan, actor=actor, now=now
+    )
+    return campaign_id, warnings
