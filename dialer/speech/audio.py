@@ -80,8 +80,9 @@ def read_sound(path: Path) -> Sound:
     except (OSError, ValueError, soundfile.SoundFileError) as error:
         if not path.exists():
             raise SoundError(f"{path} does not exist") from error
+        reason = getattr(error, "error_string", error)
         raise SoundError(
-            f"{path} is not a sound file that can be read ({error}); save it as a WAV file"
+            f"{path} is not a sound file that can be read ({reason}); save it as a WAV file"
         ) from error
     if not len(found.samples):
         raise SoundError(f"{path} has no sound in it; record it again")
