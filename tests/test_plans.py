@@ -173,6 +173,7 @@ def test_every_error_names_its_key_and_all_are_said_at_once() -> None:
         ("name: a\nflow: x\ncalls_per_second: 0", "greater than 0"),
         ("name: a\nflow: x\nlanguage: Spanish", "language"),
         ("name: a/b\nflow: x", "name"),
+        ("name: a\nflow: x\npool: p\ncaller_ids: ['1']", "one of them, not both"),
         ("name: a\nflow: x\nfallback: [{redial: {}, sms: {}}]", "one of redial, sms, retry"),
         ("name: a\nflow: x\nretry: {busy: {delay: -5}}", "retry.busy.delay"),
     ],

@@ -80,6 +80,9 @@ def _campaign_file(file: Path | None, flags: dict[str, Any]) -> CampaignFile:
     if file is None and not given:
         raise click.UsageError("give a campaign file, or flags (--name, --flow, --pool)")
     values = parse_campaign_values(file) if file is not None else {}
+    for one, other in (("pool", "caller_ids"), ("caller_ids", "pool")):
+        if one in given and other not in given:
+            values.pop(other, None)
     return campaign_of({**values, **given})
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Hashable
 from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -200,6 +200,12 @@ class CampaignFile(_Strict):
         if isinstance(value, dict):
             return {key: inner for key, inner in value.items() if inner not in ("", None)}
         return value
+
+    @model_validator(mode="after")
+    def _one_source_of_caller_ids(self) -> Self:
+        if self.pool is not None and self.caller_ids:
+            raise ValueError("pool and caller_ids: give one of them, not both")
+        return self
 
     @field_validator("window", mode="before")
     @classmethod
