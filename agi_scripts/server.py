@@ -106,8 +106,12 @@ class AgiServer:
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join()
+        return self.wait_idle(drain)
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until no session goes on; False where one still does after ``seconds``."""
         with self._idle:
-            return self._idle.wait_for(lambda: self._active == 0, timeout=drain)
+            return self._idle.wait_for(lambda: self._active == 0, timeout=seconds)
 
     def __enter__(self) -> Self:
         self.start()
