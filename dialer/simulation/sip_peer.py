@@ -119,7 +119,9 @@ class SipPeer(asyncio.DatagramProtocol):
     # --- the wire ------------------------------------------------------------------------
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        """One datagram is one message."""
+        """One datagram is one message; sound comes to the same port and is passed over."""
+        if not data[:1].isalpha():
+            return
         message = parse_sip(data, time.time())
         self.received.append(message)
         self._changed.set()
