@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 from world import World
 
 from dialer.config import ROOT, Settings, load_settings
@@ -51,8 +52,8 @@ def free_port() -> int:
 class TwilioDouble:
     """The double as a process of its own, and its control."""
 
-    def __init__(self, home: Path, inbound_port: int) -> None:
-        command = ["--port", "0", "--latency", "0", "--pause", "0.02", "--slow", "0.5"]
+    def __init__(self, home: Path, inbound_port: int, port: int = 0) -> None:
+        command = ["--port", str(port), "--latency", "0", "--pause", "0.02", "--slow", "0.5"]
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "dialer.simulation.twilio_double", *command],
             cwd=ROOT,
@@ -192,3 +193,26 @@ def make_message(world: World, number: str = "+34600111222", **changes: Any) -> 
     at = changes.pop("at", None) or utc_now()
     with world.engine.begin() as connection:
         return create_message(connection, NewMessage(**(values | changes)), at)
+
+
+def make_fallback(world: World, message_id: int, hangup_at: datetime) -> None:
+    """The fallback step that made this message, after an attempt that ended at ``hangup_at``."""
+    row = world.rows(tables.message, id=message_id)[0]
+    lead = world.rows(tables.lead, debtor_id=row.debtor_id)[0]
+    phone = world.rows(tables.phone, debtor_id=row.debtor_id)[0]
+    attempt_id = f"{message_id:032x}"
+    with world.engine.begin() as connection:
+        connection.execute(
+            insert(tables.attempt).values(
+                id=attempt_id, campaign_id=world.campaign_id, lead_id=lead.id,
+                debtor_id=lead.debtor_id, phone_id=phone.id, number=phone.number,
+                caller_id="+34910000000", trunk="carrier", node="node1", flow="reminder",
+                state="ended", placed_at=hangup_at,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(tables.fallback).values(
+                attempt_id=attempt_id, step=1, kind="sms", at=hangup_at, hangup_at=hangup_at,
+                made_message_id=message_id,
+            )
+        )  # fmt: skip

@@ -15,6 +15,7 @@ from fixtures_messaging import (
     SENDER,
     TwilioDouble,
     free_port,
+    make_fallback,
     make_message,
     settings_for,
     wait_until,
@@ -139,11 +140,45 @@ def test_tries_come_to_an_end(held: Runtime, world: World, double: TwilioDouble)
 
 @pytest.mark.database("sqlite")
 def test_retry_after_is_obeyed(held: Runtime, world: World, double: TwilioDouble) -> None:
-    """The double asks for one second, which is less than our own first delay."""
-    message_id = make_message(world, "+34600110004")
+    message_id = make_message(world)
+    double.post("behave", number="+34600111222", fault="busy", seconds=47)
     deliver(held, message_id)
     row = _row(world, message_id)
-    assert row.next_at - row.updated_at >= timedelta(seconds=1)
+    assert row.next_at - row.updated_at == timedelta(seconds=47)
+
+
+def test_a_fallback_knows_how_long_it_took(
+    held: Runtime, world: World, double: TwilioDouble
+) -> None:
+    message_id = make_message(world)
+    hangup = utc_now()
+    make_fallback(world, message_id, hangup)
+    deliver(held, message_id)
+    requested = _row(world, message_id).requested_at
+    (step,) = world.rows(t.fallback)
+    assert step.latency_ms == pytest.approx((requested - hangup).total_seconds() * 1000)
+
+
+@pytest.mark.database("sqlite")
+def test_a_connection_that_was_closed_meanwhile_is_not_used(
+    tmp_path: Path, database_url: str, world: World
+) -> None:
+    """Twilio closes idle connections: the next message goes over a new one, at once."""
+    port = free_port()
+    first = TwilioDouble(tmp_path, free_port(), port)
+    held = jobs.open_runtime(
+        settings_for(tmp_path, database_url=database_url, twilio_api_base=first.url)
+    )
+    deliver(held, make_message(world))
+    first.stop()
+    second = TwilioDouble(tmp_path, free_port(), port)
+    try:
+        message_id = make_message(world, "+34600110101")
+        deliver(held, message_id)
+        assert _row(world, message_id).state == "sent"
+    finally:
+        second.stop()
+        held.database.dispose()
 
 
 def test_accepted_and_the_connection_dropped(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from fixtures_messaging import make_message
+from fixtures_messaging import make_fallback, make_message
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -105,18 +105,7 @@ def test_what_must_not_leave_any_more(world: World) -> None:
 def test_sent_sets_the_latency_of_its_fallback(world: World) -> None:
     hangup = utc_now()
     message_id = make_message(world)
-    attempt_id = _attempt(world)
-    with world.engine.begin() as connection:
-        connection.execute(
-            insert(t.fallback).values(
-                attempt_id=attempt_id,
-                step=1,
-                kind="sms",
-                at=hangup,
-                hangup_at=hangup,
-                made_message_id=message_id,
-            )  # fmt: skip
-        )
+    make_fallback(world, message_id, hangup)
     _claimed(world, message_id)
     requested = hangup + timedelta(milliseconds=187)
     with world.engine.begin() as connection:
@@ -286,27 +275,3 @@ def test_delays_grow_are_bounded_and_end() -> None:
     assert sum(given_back, timedelta()) < MAX_AGE, "the last try is not already too late"
     assert retry_delay(1, 30.0) == timedelta(seconds=30)
     assert retry_delay(1, 1e9) == max(given_back)
-
-
-def _attempt(world: World) -> str:
-    lead = world.rows(t.lead)[0]
-    phone = world.rows(t.phone)[0]
-    attempt_id = "a" * 32
-    with world.engine.begin() as connection:
-        connection.execute(
-            insert(t.attempt).values(
-                id=attempt_id,
-                campaign_id=world.campaign_id,
-                lead_id=lead.id,
-                debtor_id=lead.debtor_id,
-                phone_id=phone.id,
-                number=phone.number,
-                caller_id="+34910000000",
-                trunk="carrier",
-                node="node1",
-                flow="reminder",
-                state="ended",
-                placed_at=utc_now(),
-            )  # fmt: skip
-        )
-    return attempt_id

@@ -181,6 +181,38 @@ def test_redis_is_restarted_and_everything_in_it_lost(
         server.stop()
 
 
+def test_it_ends_in_order_while_redis_is_away(
+    start: StartWorker, tmp_path: Path, world: World
+) -> None:
+    server = start_redis(tmp_path / "own", free_port())
+    try:
+        worker = start(server.url, *NO_SWEEP).ready()
+    finally:
+        server.stop()
+    wait_until(lambda: _bell(worker) is not None)
+    code, log = worker.end()
+    assert code == 0
+    assert "worker ended" in log
+
+
+def test_it_begins_without_a_redis(
+    start: StartWorker, tmp_path: Path, world: World, double: TwilioDouble
+) -> None:
+    port = free_port()
+    worker = start(f"redis://127.0.0.1:{port}/0", *NO_SWEEP)
+    wait_until(worker.health)
+    server = start_redis(tmp_path / "own", port)
+    try:
+        worker.ready()
+        message_id = make_message(world)
+        with Redis.from_url(server.url) as redis:
+            enqueue_message(redis, message_id)
+        wait_until(lambda: _state(world, message_id) == "sent")
+        assert worker.end()[0] == 0
+    finally:
+        server.stop()
+
+
 def _bell(worker: WorkerProcess) -> str | None:
     health = worker.health()
     assert health is not None

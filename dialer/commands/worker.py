@@ -159,20 +159,24 @@ def _work(settings: Settings, burst: bool) -> None:
         # Between two of rq's workers these signals are ours.
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        try:
-            with Redis.from_url(
-                settings.redis, socket_connect_timeout=REDIS_SECONDS, socket_keepalive=True
-            ) as redis:
-                worker = MessageWorker([jobs.QUEUE], connection=redis, log_job_description=False)
-                worker.work(burst=burst)
-        except RedisError as error:
-            log.warning("redis is away", error=type(error).__name__)
-        else:
-            if burst or worker.asked_to_stop:
-                return
-        if burst:
+        if _listen(settings, burst) or burst:
             return
         time.sleep(AGAIN_AFTER)
+
+
+def _listen(settings: Settings, burst: bool) -> bool:
+    """One worker of rq until it ends; whether somebody asked it to."""
+    worker = None
+    try:
+        with Redis.from_url(
+            settings.redis, socket_connect_timeout=REDIS_SECONDS, socket_keepalive=True
+        ) as redis:
+            worker = MessageWorker([jobs.QUEUE], connection=redis, log_job_description=False)
+            worker.work(burst=burst)
+    except RedisError as error:
+        # Also at the end of a worker that wanted to sign off.
+        log.warning("redis is away", error=type(error).__name__)
+    return worker is not None and worker.asked_to_stop
 
 
 @click.command("worker")

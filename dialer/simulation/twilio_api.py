@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 import time
-from collections import Counter, defaultdict
+import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -85,7 +86,6 @@ class Books:
         self._told: dict[str, tuple[Behaviour, int]] = {}
         self._fates: dict[str, tuple[float, list[tuple[float, str]]]] = {}
         self._opted_out: set[tuple[str, str]] = set()
-        self.numbers: defaultdict[str, int] = defaultdict(int)
 
     def next_behaviour(self, to: str, sender: str, options: Options) -> Behaviour:
         """What this request meets."""
@@ -117,7 +117,7 @@ class Books:
     def keep(self, form: dict[str, str], delivery: Delivery, options: Options) -> dict[str, Any]:
         """Make a message as Twilio shows it, and settle when it gets which status."""
         with self._lock:
-            sid = "SM" + random.Random(f"{options.seed}:{len(self.messages)}").randbytes(16).hex()
+            sid = fresh_sid()
             now = format_datetime(datetime.now(UTC), usegmt=False)
             made: dict[str, Any] = {
                 "account_sid": options.account_sid,
@@ -169,12 +169,6 @@ class Books:
                 self._opted_out.add((number, sender))
             elif body.strip().upper() in ("START", "UNSTOP", "YES"):
                 self._opted_out.discard((number, sender))
-
-    def numbered(self, prefix: str) -> str:
-        """A fresh id."""
-        with self._lock:
-            self.numbers[prefix] += 1
-            return f"{prefix}{self.numbers[prefix]:032x}"
 
 
 class Double:
@@ -229,7 +223,8 @@ class Double:
         if fault in FAULT_CODES:
             answer = problem(FAULT_CODES[fault])
             if fault is Fault.BUSY:
-                answer.headers["Retry-After"] = str(self.options.retry_after)
+                asked = behaviour.seconds or self.options.retry_after
+                answer.headers["Retry-After"] = f"{asked:g}"
             return answer
         answer = jsonify(made)
         answer.status_code = 201
@@ -254,7 +249,7 @@ class Double:
 
     def inbound(self, sender: str, to: str, body: str, url: str | None) -> int | None:
         """A debtor writes to us; the status our webhook answered."""
-        sid = self.books.numbered("SM")
+        sid = fresh_sid()
         self.books.opt(sender, to, body)
         form = {
             "AccountSid": self.options.account_sid,
@@ -289,6 +284,11 @@ class Double:
             "callbacks": dict(self.callbacks.results),
             "callbacks_waiting": self.callbacks.waiting(),
         }
+
+
+def fresh_sid() -> str:
+    """An id that no run of the double has given before: databases outlive it."""
+    return f"SM{uuid.uuid4().hex}"
 
 
 def problem(code: int) -> Response:

@@ -45,7 +45,8 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Both together. ``seconds`` is how long a slow answer takes, None: the double's own."""
+    """Both together. ``seconds`` is how long a slow answer takes, or what a busy one asks to wait;
+    None: the double's own."""
 
     fault: Fault = Fault.NONE
     delivery: Delivery = Delivery.DELIVERED
