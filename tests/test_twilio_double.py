@@ -6,11 +6,12 @@ import random
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from fixtures_messaging import SENDER, SID, TOKEN, TwilioDouble, wait_until
+from fixtures_messaging import SENDER, SID, TOKEN, TwilioDouble, settings_for, wait_until
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
@@ -21,7 +22,7 @@ from werkzeug.wrappers import Request, Response
 from dialer.domain.message import OutgoingMessage
 from dialer.domain.model import Channel
 from dialer.messaging.base import TransportError
-from dialer.messaging.twilio_sms import BaseHttpClient, TwilioSms
+from dialer.messaging.twilio_sms import BaseHttpClient, TwilioSms, report_base
 from dialer.simulation.twilio_faults import (
     Delivery,
     Fault,
@@ -49,6 +50,29 @@ def test_our_request_is_as_twilio_describes_it(double: TwilioDouble) -> None:
     assert asked["form"]["Body"] == "¿Señora? 1 & 2 = 3 + 4 €, ñandú\N{WAVING HAND SIGN}"
     assert asked["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
     assert asked["headers"]["User-Agent"].startswith("twilio-python/")
+
+
+@pytest.mark.parametrize(
+    ("base", "public", "reports"),
+    [
+        ("", "", ""),  # Twilio could not reach this machine, and would refuse the message
+        ("https://twilio.example.es", "http://localhost:8080", ""),
+        ("", "https://calls.example.es/", "https://calls.example.es"),
+        ("http://127.0.0.1:8181", "", "http://127.0.0.1:8080"),
+    ],
+)
+def test_reports_are_asked_for_where_they_can_arrive(
+    tmp_path: Path, base: str, public: str, reports: str
+) -> None:
+    settings = settings_for(tmp_path, twilio_api_base=base, public_url=public)
+    assert report_base(settings) == reports
+
+
+def test_without_an_address_for_reports_none_is_given(double: TwilioDouble) -> None:
+    _transport(double, "").send(_message())
+    (asked,) = double.get("requests")
+    assert "StatusCallback" not in asked["form"]
+    assert violations(asked["form"]) == []
 
 
 def test_the_description_finds_what_is_wrong() -> None:

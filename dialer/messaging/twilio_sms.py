@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from twilio.base import values
 from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
 from twilio.http.response import Response
@@ -55,11 +56,12 @@ PASSING = {
     14107: "the rate limit is reached",
     20003: "the credentials are refused",
     20429: "too many requests",
+    21609: "the address for reports is refused (DIALER_PUBLIC_URL)",
     21611: "the sender's queue is full",
     30001: "the queue is full",
     30022: "the daily limit of the sender is reached",
 }
-"""Codes under a 4xx status that are not the message's fault. Refused credentials are among them:
+"""Codes under a 4xx status that are not the message's fault. Wrong settings are among them:
 somebody can set them right before the message is too old."""
 OPTED_OUT = 21610
 
@@ -86,7 +88,7 @@ class BaseHttpClient(HttpClient):  # type: ignore[misc]
         adapter = HTTPAdapter(pool_maxsize=16, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        if self._base.hostname in ("127.0.0.1", "localhost", "::1"):
+        if _is_here(base):
             self._session.trust_env = False  # no proxy stands before this machine itself
         self._used = time.monotonic()
         self._lock = threading.Lock()
@@ -134,7 +136,11 @@ class BaseHttpClient(HttpClient):  # type: ignore[misc]
 
 
 class TwilioSms:
-    """A ``Transport`` for SMS. Thread-safe."""
+    """A ``Transport`` for SMS. Thread-safe.
+
+    ``sender`` in E.164; ``callback_base`` is where reports are sent, empty: nowhere; ``base`` the
+    address of the API, empty: Twilio's own.
+    """
 
     def __init__(
         self, *, account_sid: str, token: str, sender: str, callback_base: str, base: str = ""
@@ -151,12 +157,17 @@ class TwilioSms:
                 to=message.number,
                 from_=self._sender,
                 body=message.body,
-                status_callback=f"{self._callback_base}{STATUS_PATH}?m={message.id}",
+                status_callback=self._callback(message),
                 validity_period=VALIDITY_SECONDS,
             )
         except Exception as error:
             raise _transport_error(error) from error
         return Accepted(str(made.sid))
+
+    def _callback(self, message: OutgoingMessage) -> Any:
+        if not self._callback_base:
+            return values.unset
+        return f"{self._callback_base}{STATUS_PATH}?m={message.id}"
 
     def look_up(
         self, message: OutgoingMessage, exclude: Collection[str] = frozenset()
@@ -184,9 +195,23 @@ def twilio_sms(settings: Settings) -> TwilioSms:
         account_sid=settings.twilio_sid,
         token=settings.twilio_token,
         sender=settings.twilio_from,
-        callback_base=settings.web_url,
+        callback_base=report_base(settings),
         base=settings.twilio_base,
     )
+
+
+def report_base(settings: Settings) -> str:
+    """Where reports are sent; empty where they could not arrive.
+
+    Twilio refuses a message whose reports were to go to an address of this machine alone: without
+    a public address messages leave without reports.
+    """
+    reachable = _is_here(settings.twilio_base) or not _is_here(settings.web_url)
+    return settings.web_url if reachable else ""
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _is_same(found: Any, body: str, since: datetime) -> bool:
