@@ -220,7 +220,9 @@ def test_the_running_release_serves_when_its_asterisk_is_new_enough(
     archive.publish("noble", "old")
     cache = tmp_path / "cache"
     machine = _machine(archive, "old", codename="noble")
-    prefix = portable.ensure_prefix(lambda _: None, cache=cache, machine=machine)
+    prefix = portable.ensure_prefix(
+        lambda _: None, cache=cache, suite="forky", machine=machine
+    )
     assert prefix.suite == "noble"
     assert prefix.packages["asterisk"] == "1:20.6.0"
     assert "sox" not in prefix.packages, "a suite without it still serves"

@@ -181,17 +181,16 @@ def _chooser(
     suite: str | None, machine: Machine, progress: Progress
 ) -> Callable[[Path], tuple[PrivateApt, str]]:
     """The machine's own release if its Asterisk is new enough, else the other suite."""
-    wanted = suite or os.environ.get("DIALER_ASTERISK_SUITE")
+    other = suite or os.environ.get("DIALER_ASTERISK_SUITE") or DEFAULT_SUITE
 
     def choose(folder: Path) -> tuple[PrivateApt, str]:
         release, sources = machine.release, machine.sources
-        if not wanted or wanted == release.codename:
-            progress(f"asking {release.codename or 'the own release'} for Asterisk")
-            apt = apt_prefix.open_suite(folder, sources, release, "", progress)
-            version = apt.candidates(["asterisk"]).get("asterisk", "")
-            if _major_of_package(version) >= OLDEST_VERSION:
-                return apt, release.codename or "own"
-        other = wanted or DEFAULT_SUITE
+        own = release.codename or "own"
+        progress(f"asking {own} for Asterisk")
+        apt = apt_prefix.open_suite(folder, sources, release, "", progress)
+        version = apt.candidates(["asterisk"]).get("asterisk", "")
+        if _major_of_package(version) >= OLDEST_VERSION:
+            return apt, own
         progress(f"asking {other} for Asterisk")
         return apt_prefix.open_suite(folder, sources, release, other, progress), other
 
