@@ -207,3 +207,28 @@ def table() -> str:
         expects = ", then ".join(d.value for d in persona.expects)
         lines.append(f"| {persona.code} | {persona.name} | {persona.description} | {expects} |")
     return "\n".join(lines) + "\n"
+
+
+_PAGE = """# Who lives on the simulated network
+
+`dialer carrier` is a telephone network on this machine: a second Asterisk, reached over real SIP
+and RTP, where the last two digits of the number decide who answers. `dialer demo` calls a list
+made up of them. A number with any other ending is unallocated (404).
+
+People who answer say a word first. Those who press keys give the last four digits of the number
+as their factor of identity; made-up debtors have documents that end so. Where two dispositions
+are given, the second is what comes of the second call (or of another caller ID) and of all later
+ones. The network forgets whom it has seen when it is started.
+
+"""
+
+
+def page() -> str:
+    """The text of docs/personas.md."""
+    return _PAGE + table()
+
+
+if __name__ == "__main__":
+    from dialer.config import ROOT
+
+    (ROOT / "docs" / "personas.md").write_text(page())
