@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apt_archive import Archive, Keys
 
 from dialer.switch import apt_prefix, portable
 from dialer.switch.apt_prefix import AptError, PrivateApt, Recipe, UntrustedRelease
@@ -22,7 +23,6 @@ from dialer.switch.apt_sources import (
     read_sources,
 )
 from dialer.switch.portable import AsteriskNotFound, Machine
-from apt_archive import Archive, Keys
 
 DEBIAN = Release("debian", "bookworm")
 
