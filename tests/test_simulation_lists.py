@@ -102,8 +102,9 @@ def test_too_many_of_one_kind_is_told() -> None:
 
 
 def test_the_file_is_what_the_importer_reads(tmp_path: Path) -> None:
-    leads = make_leads(30, 5, today=TODAY)
-    path = write_leads(leads, tmp_path / "lists" / "debtors.csv")
+    path = tmp_path / "lists" / "debtors.csv"
+    leads = write_leads(path, 30, 5, today=TODAY)
+    assert leads == make_leads(30, 5, today=TODAY)
     with path.open(encoding="utf-8", newline="") as source:
         rows = list(csv.DictReader(source))
     assert tuple(rows[0]) == COLUMNS

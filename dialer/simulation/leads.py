@@ -11,7 +11,7 @@ import csv
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import phonenumbers
@@ -117,7 +117,7 @@ def make_leads(
     return leads
 
 
-def write_leads(leads: Iterable[MadeUpLead], path: Path) -> Path:
+def save_leads(leads: Iterable[MadeUpLead], path: Path) -> Path:
     """Write the file that the importer reads (UTF-8, comma); returns ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as out:
@@ -125,6 +125,15 @@ def write_leads(leads: Iterable[MadeUpLead], path: Path) -> Path:
         writer.writeheader()
         writer.writerows(lead.row() for lead in leads)
     return path
+
+
+def write_leads(
+    path: Path, count: int, seed: int, *, today: date | None = None
+) -> list[MadeUpLead]:
+    """Make up debtors (``make_leads``) and write their file; ``today`` default the real one."""
+    leads = make_leads(count, seed, today=today or datetime.now(UTC).date())
+    save_leads(leads, path)
+    return leads
 
 
 def _draw(chance: random.Random, count: int, personas: list[Persona]) -> list[Persona]:
