@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +40,9 @@ FAILED_JOB_SECONDS = 86_400
 CLAIM_SECONDS = 20.0
 """A worker that took longer from its claim to the request (a stopped process, a locked database)
 gives the claim back instead: by then somebody else may be asking the provider about it."""
+
+UNANSWERED_LIMIT = 3
+"""Questions in one sweep that the provider may leave without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +164,37 @@ def deliver(held: Runtime, message_id: int) -> None:
         _failed(held, message, error)
 
 
-def sweep(held: Runtime, patience: Patience = Patience()) -> int:
-    """Send what is due and was not, and settle what hangs; how many messages were looked at."""
+def sweep(
+    held: Runtime, patience: Patience = Patience(), stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Send what is due and was not, and settle what hangs; how many messages were looked at.
+
+    Ends early when ``stop`` says so. Where the provider answers no questions, it is not asked
+    about every message that hangs: what is due goes first.
+    """
     now = utc_now()
     with held.database.connect().execution_options(dialer_readonly=True) as connection:
         due = messages.due_messages(connection, now, grace=patience.grace)
         hanging = messages.hanging_messages(connection, now - patience.look_up_after)
-    for message, claimed_at in hanging:
-        _settle(held, message, claimed_at, patience)
     for message_id in due:
+        if stop():
+            return 0
         deliver(held, message_id)
+    unanswered = 0
+    for message, claimed_at in hanging:
+        if stop() or unanswered >= UNANSWERED_LIMIT:
+            break
+        unanswered += not _settle(held, message, claimed_at, patience)
     return len(due) + len(hanging)
 
 
 def _settle(
     held: Runtime, message: OutgoingMessage, claimed_at: datetime, patience: Patience
-) -> None:
-    """A worker claimed it and was not heard of again: the provider knows whether it left."""
+) -> bool:
+    """A worker claimed it and was not heard of again: the provider knows whether it left.
+
+    False where the provider could not be asked.
+    """
     waited = utc_now() - claimed_at
     try:
         found = _look_up(held, held.transports[message.channel], message)
@@ -185,11 +202,12 @@ def _settle(
         log.warning("message could not be looked up", message_id=message.id, error=error.reason)
         if waited > MAX_AGE:
             _failed(held, message, TransportError("whether it left is unknown", permanent=True))
-        return
+        return False
     if found is not None:
         _sent(held, message, found, claimed_at)
     elif waited > patience.give_back_after:
         _failed(held, message, TransportError("the provider does not have it"))
+    return True
 
 
 def _already_there(

@@ -279,6 +279,25 @@ def test_the_provider_cannot_be_asked(
 
 
 @pytest.mark.database("sqlite")
+def test_a_provider_that_is_away_does_not_hold_up_what_is_due(
+    held: Runtime, world: World, double: TwilioDouble, settings: Settings
+) -> None:
+    hanging = [make_message(world, f"+346001{n}0008") for n in range(10, 15)]
+    for message_id in hanging:
+        deliver(held, message_id)
+    away = jobs.open_runtime(settings.model_copy(update={"twilio_api_base": "http://127.0.0.1:9"}))
+    due = make_message(world)
+    sweep(away, AT_ONCE)
+    away.database.dispose()
+    assert _row(world, due).tries == 1
+    assert {_row(world, one).state for one in hanging} == {"sending"}
+    sweep(held, AT_ONCE, lambda: True)
+    assert {_row(world, one).state for one in hanging} == {"sending"}, "told to stop"
+    sweep(held, AT_ONCE)
+    assert {_row(world, one).state for one in hanging} == {"pending"}
+
+
+@pytest.mark.database("sqlite")
 def test_a_claim_that_grew_old_is_given_back(
     held: Runtime, world: World, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,7 +65,7 @@ class Sweeper(threading.Thread):
         """Sweep; whatever goes wrong, sweep again."""
         while not self._closing.wait(self._every):
             try:
-                jobs.sweep(self._held, self._patience)
+                jobs.sweep(self._held, self._patience, self._closing.is_set)
                 self._swept = time.monotonic()
             except Exception:
                 log.exception("sweep failed")
@@ -76,7 +76,7 @@ class Sweeper(threading.Thread):
         return f"no sweep for {silent:.0f} s" if silent > 10 * self._every + 30 else None
 
     def close(self) -> None:
-        """Let the sweep under way come to its end, and begin no other."""
+        """Let the message under way come to its end, and begin no other."""
         self._closing.set()
         self.join(jobs.JOB_SECONDS)
 
