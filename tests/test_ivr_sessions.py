@@ -8,29 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ivr_support import NOW, Asterisk, Office, office, write_sounds
-from sqlalchemy import Engine
+from fixtures_ivr import Office, office
 from world import POOL
 
-from dialer.domain.model import LineType, MessageState
+from dialer.domain.model import LineType
 from dialer.flow.prompts import company_fragment, name_fragment
-from dialer.messaging.links import read_link
 from dialer.store import tables as t
+from dialer.store.db import migrate, open_database
 
 COMPANY = company_fragment("Acme").key.split("/")[1]
 
 
-@pytest.fixture(scope="session")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sounds")
-    write_sounds(folder)
-    return folder
-
-
-@pytest.fixture
-def desk(database: Engine, tmp_path: Path, sounds: Path) -> Iterator[Office]:
-    with office(database, tmp_path, sounds) as one:
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, ivr_sounds: Path) -> Iterator[Office]:
+    """One IVR for all of them: a call has rows of its own."""
+    home = tmp_path_factory.mktemp("desk")
+    url = f"sqlite:///{home / 'dialer.db'}"
+    migrate(url)
+    engine = open_database(url)
+    with office(engine, home, ivr_sounds) as one:
         yield one
+    engine.dispose()
 
 
 def _one(desk: Office, table: Any, **where: Any) -> Any:
@@ -41,22 +39,6 @@ def _one(desk: Office, table: Any, **where: Any) -> Any:
 def _outcome(desk: Office, attempt: str) -> tuple[str, str]:
     row = _one(desk, t.flow_outcome, attempt_id=attempt)
     return row.outcome, row.node
-
-
-def test_a_promise_from_greeting_to_goodbye(desk: Office) -> None:
-    attempt = desk.call()
-    call = desk.dial(attempt, answers="1 5678 2 2").run()
-    assert call.prompts == [
-        "greeting", "ask_document", "disclosure", "menu", "promise_when", "promised",
-    ]  # fmt: skip
-    assert call.keys == ["1", "xxxx", "2", "2"]
-    assert call.outcomes == ["promise"]
-    assert len(call.of_kind("identity")) == 1
-    assert call.played[:3] == ["es/greeting-1", f"company/{COMPANY}", "es/greeting-2"]
-    assert _outcome(desk, attempt) == ("promise", "promise_week")
-    promise = _one(desk, t.promise)
-    assert (promise.attempt_id, promise.due) == (attempt, date(2026, 3, 17))
-    assert (promise.amount_minor, promise.currency) == (12345, "EUR")
 
 
 def test_the_amount_is_played_from_its_fragments(desk: Office) -> None:
@@ -76,7 +58,6 @@ def test_events_come_in_the_order_of_the_call(desk: Office) -> None:
         ("identity", ""), ("prompt", "disclosure"), ("prompt", "menu"), ("key", "menu"),
         ("outcome", "wants_agent"), ("prompt", "agent_noted"),
     ]  # fmt: skip
-    # The outcome is in the database before it is told: see test_effects_come_first.
 
 
 def test_an_event_comes_before_the_prompt_it_announces(desk: Office) -> None:
@@ -86,69 +67,13 @@ def test_an_event_comes_before_the_prompt_it_announces(desk: Office) -> None:
     assert "STREAM FILE" in call.commands[first + 1]
 
 
-def test_no_more_calls(desk: Office) -> None:
-    attempt = desk.call()
-    call = desk.dial(attempt, answers="9").run()
-    assert call.outcomes == ["opted_out"]
-    row = _one(desk, t.attempt, id=attempt)
-    blocked = _one(desk, t.suppression)
-    assert (blocked.number, blocked.reason) == (row.number, "keypad")
-    assert blocked.source == f"attempt:{attempt}"
-    assert _one(desk, t.debtor, id=row.debtor_id).opted_out_at is not None
-    assert _outcome(desk, attempt) == ("opted_out", "opt_out")
-
-
-def test_opting_out_twice_keeps_the_first_moment(desk: Office) -> None:
-    first = desk.call()
-    desk.dial(first, answers="9").run()
-    row = _one(desk, t.attempt, id=first)
-    before = _one(desk, t.debtor, id=row.debtor_id).opted_out_at
-    desk.dial(first, answers="9").run()  # the same attempt again, as after a broken connection
-    assert _one(desk, t.debtor, id=row.debtor_id).opted_out_at == before
-    assert len(desk.world.rows(t.suppression)) == 1
-    assert len(desk.world.rows(t.flow_outcome)) == 1
-
-
-def test_the_link_is_committed_and_handed_to_the_workers(desk: Office) -> None:
-    attempt = desk.call()
-    call = desk.dial(attempt, answers="1 5678 3").run()
-    assert call.outcomes == ["link_sent"]
-    message = _one(desk, t.message)
-    row = _one(desk, t.attempt, id=attempt)
-    assert (message.state, message.key) == (MessageState.PENDING.value, f"link:{attempt}")
-    assert (message.number, message.attempt_id) == (row.number, attempt)
-    assert desk.enqueued == [message.id]
-    base = desk.settings.link_base + "/"
-    token = message.body.split(base)[1].split()[0]
-    assert read_link(desk.settings, token) == message.account_id
-    assert "123" not in message.body.replace(token, "")  # no amount
-    assert _one(desk, t.contact).source == f"message:link:{attempt}"
-
-
-def test_the_link_of_an_attempt_is_made_once(desk: Office) -> None:
-    attempt = desk.call()
-    for _ in range(2):
-        desk.dial(attempt, answers="1 5678 1").run()
-    assert len(desk.world.rows(t.message)) == 1
-
-
-def test_a_queue_that_is_gone_loses_nothing(database: Engine, tmp_path: Path, sounds: Path) -> None:
-    def gone(_message: int) -> None:
-        raise ConnectionError("no redis")
-
-    with office(database, tmp_path, sounds, enqueue=gone) as desk:
-        call = desk.dial(desk.call(), answers="1 5678 3").run()
-        assert call.outcomes == ["link_sent"]
-        assert call.prompts[-1] == "link_sent"
-        assert _one(desk, t.message).state == MessageState.PENDING.value
-
-
 @pytest.mark.parametrize("line", [LineType.FIXED, LineType.FIXED_OR_MOBILE, LineType.UNKNOWN])
 def test_a_line_that_takes_no_sms_is_told_kindly(desk: Office, line: LineType) -> None:
-    call = desk.dial(desk.call(line_type=line), answers="1 5678 3 2 1").run()
+    attempt = desk.call(line_type=line)
+    call = desk.dial(attempt, answers="1 5678 3 2 1").run()
     assert "no_sms" in call.prompts
     assert call.outcomes == ["promise"]
-    assert desk.world.rows(t.message) == []
+    assert desk.world.rows(t.message, attempt_id=attempt) == []
 
 
 def test_wrong_digits_twice_say_nothing_of_the_debt(desk: Office) -> None:
@@ -186,26 +111,22 @@ def test_in_the_campaigns_language_where_the_flow_does_not_speak_the_debtors(
     assert call.played[0] == "es/greeting-1"
 
 
-def test_by_name_where_the_name_was_rendered(
-    database: Engine, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("named")
-    write_sounds(folder)
+def test_by_name_where_the_name_was_rendered(desk: Office, ivr_sounds: Path) -> None:
     key = name_fragment("Carmen Ruiz").key
-    (folder / "es" / f"{key}.ulaw").parent.mkdir(parents=True)
-    (folder / "es" / f"{key}.ulaw").write_bytes(b"\xff" * 800)
-    with office(database, tmp_path, folder) as desk:
-        call = desk.dial(desk.call(name="Carmen Ruiz"), answers="2").run()
-        assert call.prompts[0] == "greeting_named"
-        assert key in call.played
-        other = desk.dial(desk.call(name="Luis Gil"), answers="2").run()
-        assert other.prompts[0] == "greeting"
+    (ivr_sounds / "es" / f"{key}.ulaw").parent.mkdir(parents=True)
+    (ivr_sounds / "es" / f"{key}.ulaw").write_bytes(b"\xff" * 800)
+    call = desk.dial(desk.call(name="Carmen Ruiz"), answers="2").run()
+    assert call.prompts[0] == "greeting_named"
+    assert key in call.played
+    other = desk.dial(desk.call(name="Luis Gil"), answers="2").run()
+    assert other.prompts[0] == "greeting"
 
 
 def test_today_is_the_debtors_own(desk: Office) -> None:
     # 11:00 UTC is already the 11th in Kiritimati (UTC+14).
-    desk.dial(desk.call(timezone="Pacific/Kiritimati"), answers="1 5678 2 1").run()
-    assert _one(desk, t.promise).due == date(2026, 3, 14)
+    attempt = desk.call(timezone="Pacific/Kiritimati")
+    desk.dial(attempt, answers="1 5678 2 1").run()
+    assert _one(desk, t.promise, attempt_id=attempt).due == date(2026, 3, 14)
 
 
 def test_the_redials_own_flow(desk: Office) -> None:
@@ -271,7 +192,6 @@ def test_digits_are_taken_with_the_prompt_in_one_command(desk: Office) -> None:
         ("opted_out", "9", "opted_out"),
     ],
 )
-@pytest.mark.database("sqlite")
 def test_a_hang_up_is_known_however_it_is_told(
     desk: Office, how: str, command: str, answers: str, outcome: str | None
 ) -> None:
@@ -303,7 +223,7 @@ def test_the_message_for_a_machine(desk: Office) -> None:
         "n/nueve", "n/uno", "n/cero",
     ]  # fmt: skip
     assert (call.outcomes, call.keys) == ([], [])
-    assert desk.world.rows(t.flow_outcome) == []
+    assert desk.world.rows(t.flow_outcome, attempt_id=attempt) == []
     assert POOL[0] == "+34910000000"
 
 
@@ -311,39 +231,3 @@ def test_a_machine_that_hangs_up(desk: Office) -> None:
     call = desk.dial(desk.call(), script="machine", hang_up=("number-1", "result")).run()
     desk.settle()
     assert call.outcomes == []
-
-
-# --- the database first -----------------------------------------------------------------------
-
-
-def test_effects_come_first(desk: Office) -> None:
-    """When the outcome is told, another reader of the database sees it already."""
-    attempt = desk.call()
-    seen: list[int] = []
-
-    def look(command: str) -> None:
-        if "Kind: outcome" in command:
-            seen.append(len(desk.world.rows(t.flow_outcome, attempt_id=attempt)))
-
-    desk.dial(attempt, answers="1 5678 2 1", before_answer=look).run()
-    assert seen == [1]
-
-
-def test_the_time_of_an_outcome_is_kept(desk: Office) -> None:
-    attempt = desk.call()
-    desk.dial(attempt, answers="2").run()
-    assert _one(desk, t.flow_outcome, attempt_id=attempt).at > NOW
-
-
-def test_many_calls_at_once(desk: Office) -> None:
-    from ivr_support import in_threads
-
-    attempts = [desk.call() for _ in range(30)]
-    calls: dict[int, Asterisk] = {}
-
-    def one(index: int) -> None:
-        calls[index] = desk.dial(attempts[index], answers="1 5678 2 1").run()
-
-    in_threads(len(attempts), one)
-    assert all(calls[i].outcomes == ["promise"] for i in range(len(attempts)))
-    assert {row.attempt_id for row in desk.world.rows(t.promise)} == set(attempts)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+import pytest
 from flows import FLOWS
 from sqlalchemy import Engine, update
 from world import POOL, World
@@ -40,6 +41,14 @@ def write_sounds(folder: Path, content: bytes = b"\xff" * 800) -> None:
             path = folder / language / f"{key}.ulaw"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+@pytest.fixture(scope="session")
+def ivr_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short sound for every prompt."""
+    folder = tmp_path_factory.mktemp("sounds")
+    write_sounds(folder)
+    return folder
 
 
 @dataclass
