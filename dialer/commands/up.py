@@ -22,7 +22,7 @@ from dialer.config import load_settings
 @click.option(
     "--simulate-twilio/--real-twilio",
     default=None,
-    help="Default: simulated unless TWILIO_ACCOUNT_SID is set.",
+    help="Default: simulated unless TWILIO_ACCOUNT_SID or TWILIO_API_BASE is set.",
 )
 def up(simulate_network: bool | None, simulate_twilio: bool | None) -> int:
     """Run everything on this machine until stopped (Ctrl-C, SIGTERM).

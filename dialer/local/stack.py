@@ -39,9 +39,10 @@ class Simulation:
 
 
 def what_is_missing(settings: Settings) -> Simulation:
-    """Simulate the network where no trunk is described, Twilio where no account is given."""
+    """Simulate the network where no trunk is described, Twilio where none is named."""
     real_trunk = settings.trunk is not None or trunks_path(settings).exists()
-    return Simulation(network=not real_trunk, twilio=not settings.twilio_account_sid)
+    real_twilio = bool(settings.twilio_account_sid or settings.twilio_api_base)
+    return Simulation(network=not real_trunk, twilio=not real_twilio)
 
 
 EVERYTHING = Simulation(network=True, twilio=True)

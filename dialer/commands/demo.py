@@ -1,0 +1,188 @@
+"""``dialer demo``: the whole dialer against a simulated telephone network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.live import Live
+from rich.table import Table
+
+from dialer.commands import common
+from dialer.commands.exits import FAILED, OK
+from dialer.commands.report import show
+from dialer.config import load_settings
+
+if TYPE_CHECKING:
+    from dialer.local.demo import Progress
+    from dialer.local.stack import Stack
+
+LINE_SECONDS = 5.0
+
+
+@click.command("demo")
+@click.option("--leads", type=click.IntRange(1, 100_000), default=300, show_default=True)
+@click.option(
+    "--cps",
+    type=click.FloatRange(0.1, 100),
+    default=10,
+    show_default=True,
+    help="New calls a second, at most.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the made-up debtors.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the result to this file.",
+)
+@click.option("--timeout", type=float, help="Give up after so many seconds of calling.")
+@click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
+def demo(
+    leads: int, cps: float, seed: int, json_file: Path | None, timeout: float | None, keep: bool
+) -> int:
+    """Call made-up debtors on a simulated telephone network, and report.
+
+    Debtors answer, hang up, press keys, are busy, have voicemail. Real Asterisk, real audio and
+    keys; only the network and Twilio are simulated. It works in demo/ of the state folder, on
+    free ports, beside an installation that runs.
+
+    Every debtor behaves as the last two digits of the number say (docs/personas.md), so what each
+    should come to is known: the exit code is 1 when one came to something else.
+
+    \b
+    dialer demo --leads 50 --json result.json
+    dialer --home .dialer/demo report --campaign demo-...      afterwards
+
+    With DIALER_TRUNK=host:port the calls go to that SIP peer instead, and nothing is expected.
+    """
+    settings_home = load_settings().home / "demo"
+    os.environ["DIALER_HOME"] = str(settings_home)
+    from dialer.local.demo import DemoOptions, Watch, demo_settings, run_demo
+
+    settings = demo_settings(load_settings())
+    options = DemoOptions(leads=leads, cps=cps, seed=seed, timeout=timeout)
+    click.echo(f"{leads} debtors at {cps:g} calls a second; state and logs in {settings_home}")
+    signal.signal(signal.SIGTERM, _interrupt)
+    with _Display() as display:
+        found = run_demo(
+            settings,
+            options,
+            Watch(display.tell, display.look),
+            linger=_until_interrupted if keep else lambda _stack: None,
+        )
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False, default=str) + "\n")
+    return _tell(found, settings.trunk)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _until_interrupted(stack: Stack) -> None:
+    common.write_table("still running", ("component", "where"), stack.addresses())
+    click.echo("stop with Ctrl-C")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo("")
+
+
+def _tell(found: dict[str, Any], trunk: str | None) -> int:
+    """The report, and the exit code."""
+    show({**found["report"], "campaign": found["campaign"], "state": "finished"})
+    rate, carrier = found["calls_per_second"], found["carrier"]
+    click.echo(
+        f"calls a second: asked {rate['asked']:g}, most in any 5 s {rate['most_in_5_s']:g};"
+        f" calling took {found['seconds']['calling']:g} s"
+    )
+    if carrier:
+        times = ", ".join(
+            f"{key} {value} ms" for key, value in carrier["redial_latency_ms"].items()
+        )
+        click.echo(f"hang-up to the next INVITE as the carrier saw it: {times}")
+    if trunk is not None:
+        click.echo(f"the calls went to {trunk}: what should have come of them is not known")
+        return OK
+    if found["match"]:
+        click.echo(f"every one of {found['leads']} debtors came to what was expected")
+        return OK
+    click.echo(f"{found['differences_total']} debtors came to something else:", err=True)
+    for one in found["differences"]:
+        click.echo(
+            f"  lead {one['lead']} ({', '.join(one['personas'])}): expected"
+            f" {' > '.join(one['expected_calls'])}, was {' > '.join(one['observed_calls'])}",
+            err=True,
+        )
+    return FAILED
+
+
+class _Display:
+    """Progress: a table that moves on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = common.console()
+        self._live: Live | None = None
+        self._last_line = 0.0
+        self.tell: Callable[[str], None] = self._print
+
+    def __enter__(self) -> _Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line)
+        else:
+            click.echo(line)
+            sys.stdout.flush()
+
+    def look(self, progress: Progress) -> None:
+        """Show where it stands."""
+        over = progress.leads_done == progress.leads
+        if self._console.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self._console, refresh_per_second=4)
+                self._live.start()
+            self._live.update(_table(progress))
+            if over:
+                self._live.stop()
+                self._live = None
+        elif over or time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
+            click.echo(_line(progress))
+            sys.stdout.flush()
+
+
+def _line(progress: Progress) -> str:
+    calls = sum(progress.calls.values())
+    ended = sum(progress.dispositions.values())
+    return (
+        f"{progress.seconds:5.0f} s  {progress.leads_done}/{progress.leads} debtors done,"
+        f" {calls} calls going on, {ended} ended, {progress.redials} redials,"
+        f" {sum(progress.messages.values())} messages"
+    )
+
+
+def _table(progress: Progress) -> Table:
+    table = Table(title=_line(progress), title_justify="left", show_header=False)
+    for name, counts in (
+        ("calls", progress.calls),
+        ("ended as", progress.dispositions),
+        ("messages", progress.messages),
+    ):
+        ordered = sorted(counts.items(), key=lambda item: -item[1])
+        table.add_row(name, ", ".join(f"{key} {count}" for key, count in ordered))
+    return table
