@@ -20,7 +20,6 @@ call ended without one. Parameters were chosen on the synthetic set of ``bench/d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -232,7 +231,3 @@ def _at_the_end(state: DetectionState) -> Verdict:
         DetectionResult.PERSON,
         f"{spoken:.1f} s of speech with pauses in the first {window:.1f} s",
     )
-
-
-Listener = Callable[[DetectionState, CallEvent, datetime], DetectionState]
-"""The seam: another detector is another ``observe`` over the same state and verdicts."""
