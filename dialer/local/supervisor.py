@@ -301,18 +301,19 @@ class Supervisor:
         with self._lock:
             ended = [c for c in self._children.values() if c.ready and _ended(c.process)]
         for child in ended:
-            name = child.component.name
-            if not child.component.restart or not child.wanted:
-                continue
-            if child.start_again_at is None:
-                wait, child.delay = restart_delay(child.delay, now - child.started)
-                child.start_again_at = now + wait
-                how = _how(_bury(child.process))
-                self._tell(f"{name} ended ({how}); again in {wait:g} s; see {self.log_file(name)}")
-            elif now >= child.start_again_at:
-                with self._lock:  # so that a stop() comes before or after, never between
-                    if child.wanted:
-                        self._spawn(child.component, again=child)
+            with self._lock:  # so that a stop() comes before or after, never between
+                if child.wanted and child.component.restart:
+                    self._start_again(child, now)
+
+    def _start_again(self, child: _Child, now: float) -> None:
+        name = child.component.name
+        if child.start_again_at is None:
+            wait, child.delay = restart_delay(child.delay, now - child.started)
+            child.start_again_at = now + wait
+            how = _how(_bury(child.process))
+            self._tell(f"{name} ended ({how}); again in {wait:g} s; see {self.log_file(name)}")
+        elif now >= child.start_again_at:
+            self._spawn(child.component, again=child)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
@@ -321,7 +322,10 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
     if process.returncode is not None:
         return True
     how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return os.waitid(os.P_PID, process.pid, how) is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, how) is not None
+    except ChildProcessError:  # another thread has just buried it
+        return True
 
 
 def _bury(process: subprocess.Popen[bytes]) -> int:
