@@ -71,10 +71,11 @@ class Office:
         line_type: LineType = LineType.MOBILE,
         document: str = DOCUMENT,
         flow: str = "reminder",
+        number: str = "",
         **debtor: object,
     ) -> str:
         """An attempt as the engine commits it; its id."""
-        lead_id = self.world.lead(line_type=line_type)
+        lead_id = self.world.lead(*filter(None, [number]), line_type=line_type)
         attempt_id = uuid.uuid4().hex
         with self.engine.begin() as c:
             lead = c.execute(t.lead.select().where(t.lead.c.id == lead_id)).one()
