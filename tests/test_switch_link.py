@@ -180,6 +180,16 @@ STATUS = (
     b"Response: Success\r\nActionID: %s\r\nCoreStartupDate: 2026-01-01\r\n"
     b"CoreStartupTime: 10:00:00\r\n\r\n"
 )
+ORIGINATED = b"".join(
+    b"%s\r\nTimestamp: 1700000000.5\r\n\r\n" % one
+    for one in (
+        b"Response: Success\r\nActionID: ID\r\nMessage: Originate successfully queued",
+        b"Event: OriginateResponse\r\nActionID: ID\r\nResponse: Failure\r\nReason: 0",
+        b"Event: DialBegin\r\nDestUniqueid: ID",
+        b"Event: Hangup\r\nUniqueid: ID\r\nCause: 1\r\nTechCause: 404",
+    )
+)
+"""A call refused at once, its failure told before the call itself: Asterisk does that."""
 GOOD = b"Event: Hangup\r\nTimestamp: 1700000000.5\r\nUniqueid: good\r\nCause: 16\r\n\r\n"
 RUBBISH = {
     "no timestamp": b"Event: Hangup\r\nUniqueid: a\r\nCause: 16\r\n\r\n",
@@ -214,6 +224,8 @@ async def server_that_says(after_login: bytes) -> AsyncIterator[int]:
                 writer.write(LOGIN_OK % headers[b"ActionID"] + BOOTED)
             elif headers[b"Action"] == b"CoreStatus":
                 writer.write(STATUS % headers[b"ActionID"] + after_login)
+            elif headers[b"Action"] == b"Originate":
+                writer.write(ORIGINATED.replace(b"ID", headers[b"ActionID"]))
 
     async with tcp_server(serve) as port:
         yield port
@@ -248,6 +260,28 @@ def test_rubbish_is_counted() -> None:
                 while not isinstance(await next_event(link), ev.Ended):
                     pass
                 assert link.garbage >= 5 * 7
+            finally:
+                await link.close()
+
+    run(body())
+
+
+def test_a_refusal_told_before_its_call_is_not_taken_for_no_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dialer.switch.ami._EVENT_GRACE", 0.2)
+
+    async def body() -> None:
+        async with server_that_says(b"") as port:
+            link = AmiLink(host="127.0.0.1", port=port, user="u", secret="s", node="node1")
+            await link.connect()
+            try:
+                assert isinstance(await next_event(link), ev.SwitchReady)
+                await link.originate(a_call())
+                seen = [await next_event(link), await next_event(link)]
+                assert [type(one) for one in seen] == [ev.DialBegun, ev.Ended]
+                with pytest.raises(TimeoutError):
+                    await next_event(link, within=0.5)
             finally:
                 await link.close()
 

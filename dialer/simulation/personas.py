@@ -69,7 +69,7 @@ def _patient(*menu: str) -> Script:
     steps = [RINGS, answer(), say("diga"), heard_out(), press("1"), heard_out(), press(FACTOR)]
     for key in menu:
         steps += [heard_out(), press(key)]
-    return (*steps, stay())
+    return (*steps, stay(20))
 
 
 def _hasty(*menu: str) -> Script:
@@ -77,11 +77,11 @@ def _hasty(*menu: str) -> Script:
     steps = [RINGS, answer(), say("diga"), wait(1.0), press("1"), wait(0.8), press(FACTOR)]
     for key in menu:
         steps += [wait(1.2), press(key)]
-    return (*steps, stay())
+    return (*steps, stay(20))
 
 
 def _at_question(key: str) -> Script:
-    return (RINGS, answer(), say("diga"), heard_out(), press(key), stay())
+    return (RINGS, answer(), say("diga"), wait(5), press(key), stay(20))
 
 
 def _gone_after(seconds: float, *first: str) -> Script:
@@ -93,27 +93,26 @@ _NOBODY: Script = (ring(90), hang_up(19))
 
 _ALL = (
     Persona("10", "payer", "hears the prompts out and asks for the payment link (1)",
-            (_patient("1"),), (D.LINK_SENT,), weight=2),
+            (_patient("1"),), (D.LINK_SENT,), weight=0.5),
     Persona("11", "promiser", "promises to pay in three days (2, 1)",
-            (_patient("2", "1"),), (D.PROMISE,), weight=2),
+            (_patient("2", "1"),), (D.PROMISE,), weight=0.5),
     Persona("12", "promiser_next_week", "promises to pay in a week (2, 2)",
-            (_patient("2", "2"),), (D.PROMISE,)),
+            (_patient("2", "2"),), (D.PROMISE,), weight=0.3),
     Persona("13", "sms_link", "asks for the link by SMS (3)",
-            (_patient("3"),), (D.LINK_SENT,)),
+            (_patient("3"),), (D.LINK_SENT,), weight=0.3),
     Persona("14", "wants_agent", "asks for a person (0)",
-            (_patient("0"),), (D.WANTS_AGENT,)),
+            (_patient("0"),), (D.WANTS_AGENT,), weight=0.3),
     Persona("15", "opts_out", "wants no more calls, from the menu (9)",
-            (_patient("9"),), (D.OPTED_OUT,), weight=0.5),
+            (_patient("9"),), (D.OPTED_OUT,), weight=0.3),
     Persona("16", "repeats", "has the menu repeated (*), then asks for the link by SMS (3)",
-            (_patient("*", "3"),), (D.LINK_SENT,), weight=0.5),
+            (_patient("*", "3"),), (D.LINK_SENT,), weight=0.3),
     Persona("17", "opts_out_at_question", "wants no more calls, at the identity question (9)",
             (_at_question("9"),), (D.OPTED_OUT,), weight=0.5),
     Persona("18", "wrong_person", "says at the identity question that it is somebody else (2)",
             (_at_question("2"),), (D.WRONG_PERSON,), weight=2),
     Persona("19", "wrong_factor", "confirms, then keys digits that are not the factor, each time",
-            ((RINGS, answer(), say("diga"), heard_out(), press("1"),
-              heard_out(), press("0000"), heard_out(), press("0000"),
-              heard_out(), press("0000"), stay()),), (D.REFUSED_IDENTITY,), weight=0.5),
+            ((RINGS, answer(), say("diga"), wait(5), press("1"), wait(2), press("0000"),
+              heard_out(), press("0000"), stay(20)),), (D.REFUSED_IDENTITY,), weight=0.5),
     Persona("20", "hasty_payer", "presses into the prompts: payment link (1)",
             (_hasty("1"),), (D.LINK_SENT,), weight=3),
     Persona("21", "hasty_promiser", "presses into the prompts: promise in three days (2, 1)",
@@ -136,16 +135,16 @@ _ALL = (
     Persona("32", "hangs_up_in_greeting", "says hello and hangs up about 2 s into the greeting",
             (_gone_after(1.2, "diga"),), (D.ANSWERED_ABANDONED,), weight=4),
     Persona("33", "hangs_up_at_question", "hangs up at the identity question, no key",
-            ((RINGS, answer(), say("diga"), heard_out(), hang_up()),), (D.ANSWERED_ABANDONED,),
+            ((RINGS, answer(), say("diga"), wait(8), hang_up()),), (D.ANSWERED_ABANDONED,),
             weight=3),
     Persona("34", "hangs_up_after_key", "confirms (1), then hangs up when the factor is asked",
-            ((RINGS, answer(), say("diga"), heard_out(), press("1"), wait(1.5), hang_up()),),
+            ((RINGS, answer(), say("diga"), wait(5), press("1"), wait(1.5), hang_up()),),
             (D.INCOMPLETE,), weight=2),
     Persona("35", "silent", "says hello and nothing more, stays to the end",
-            ((RINGS, answer(), say("diga"), stay(120)),), (D.NO_INPUT,), weight=2),
+            ((RINGS, answer(), say("diga"), stay(120)),), (D.NO_INPUT,), weight=1),
     Persona("36", "hangs_up_within_digit",
             "hangs up while a digit of the factor is still sounding",
-            ((RINGS, answer(), say("diga"), heard_out(), press("1"), heard_out(),
+            ((RINGS, answer(), say("diga"), wait(5), press("1"), wait(3),
               press("12"), press_and_drop("3", 1)),), (D.INCOMPLETE,)),
     Persona("40", "second_caller_id",
             "lets the first caller ID it ever sees ring; to any other one it listens and asks "

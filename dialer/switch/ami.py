@@ -36,6 +36,9 @@ _LIST_SECONDS = 10.0
 _PING_EVERY = 5.0
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _REFUSED_SECONDS = 5.0
+_EVENT_GRACE = 2.0
+"""Asterisk tells the failure of an Originate by another thread than the call's own events, and
+often first: so long it is waited for a sign that there was a call."""
 
 
 class AmiLink:
@@ -239,10 +242,15 @@ class AmiLink:
         """OriginateResponse: only of interest for a call that no other event was seen of."""
         attempt_id = message["ActionID"]
         if message["Response"] == "Failure" and attempt_id in self._unseen:
+            at = moment(message)
+            asyncio.get_running_loop().call_later(_EVENT_GRACE, self._never_was, attempt_id, at)
+
+    def _never_was(self, attempt_id: str, at: datetime) -> None:
+        """Nothing was heard of that call: there was none."""
+        if attempt_id in self._unseen:
             self._unseen.discard(attempt_id)
-            self.events.put_nowait(
-                ev.OriginateFailed(attempt_id, moment(message), "Asterisk could not place it")
-            )
+            reason = "Asterisk could not place it: see its messages.log"
+            self.events.put_nowait(ev.OriginateFailed(attempt_id, at, reason))
 
     def _placed(self, attempt_id: str, done: asyncio.Future[Message]) -> None:
         """The response to Originate: queued, or refused."""
