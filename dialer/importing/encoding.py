@@ -159,8 +159,7 @@ class _Utf8Scan:
                 self._letters += sum(byte >= 0xC2 for byte in good)
                 self._bad_line = self._lines + good.count(b"\n") + 1
             else:
-                if not text.isascii():
-                    self._letters += sum(not char.isascii() for char in text)
+                self._letters += len(chunk) - len(text)  # not the number, but more than none
                 self._lines += chunk.count(b"\n")
         if self._bad_line is not None:
             for match in _HIGH_LINE.finditer(chunk):

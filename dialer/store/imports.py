@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from dialer.domain.debtor_row import (
     BatchResult,
@@ -139,12 +139,11 @@ def store_batch(
     )
     accounts = _load_accounts(connection, company_id, {row.reference for row in rows})
     verdicts = {row.line: _judge_account(row, accounts) for row in rows}
-    taken = [row for row in rows if not isinstance(verdicts[row.line], str)]
+    taken = [row for row in rows if verdicts[row.line][0] is not RowFate.REJECTED]
     debtors = _load_debtors(connection, company_id, {row.document for row in taken})
     results = {}
     for row in taken:
-        fate = verdicts[row.line]
-        assert isinstance(fate, RowFate)
+        fate, _ = verdicts[row.line]
         changed, cautions = _judge_debtor(row, debtors, seen, country)
         if fate is RowFate.UNCHANGED and changed:
             fate = RowFate.UPDATED
@@ -171,10 +170,10 @@ def store_batch(
 
 
 def _result(
-    row: DebtorRow, verdict: RowFate | str, result: RowResult | None, shared: set[str]
+    row: DebtorRow, verdict: tuple[RowFate, str], result: RowResult | None, shared: set[str]
 ) -> RowResult:
     if result is None:
-        return RowResult(row.line, RowFate.REJECTED, reason=str(verdict))
+        return RowResult(row.line, *verdict)
     if any(entry.number in shared for entry in row.phones):
         return RowResult(row.line, result.fate, cautions=(*result.cautions, SHARED))
     return result
@@ -205,24 +204,24 @@ def _load_accounts(
     return found
 
 
-def _judge_account(row: DebtorRow, accounts: dict[str, _Account]) -> RowFate | str:
-    """What becomes of the row's account, entered into ``accounts``; or why it is rejected."""
+def _judge_account(row: DebtorRow, accounts: dict[str, _Account]) -> tuple[RowFate, str]:
+    """What becomes of the row's account, entered into ``accounts``; and why it is rejected."""
     known = accounts.get(row.reference)
     money = row.amount
     if known is None:
         accounts[row.reference] = _Account(None, row.document, money.minor, money.currency, row.due)
-        return RowFate.NEW
+        return RowFate.NEW, ""
     if known.document != row.document:
-        return "the reference belongs to another debtor (another document)"
+        return RowFate.REJECTED, "the reference belongs to another debtor (another document)"
     if known.currency != money.currency:
-        return (
+        return RowFate.REJECTED, (
             f"the account is kept in {known.currency}, the row is in {money.currency}:"
             " give the account another reference"
         )
     if (known.minor, known.due) == (money.minor, row.due):
-        return RowFate.UNCHANGED
+        return RowFate.UNCHANGED, ""
     known.minor, known.due, known.changed = money.minor, row.due, True
-    return RowFate.UPDATED
+    return RowFate.UPDATED, ""
 
 
 def _save_accounts(
@@ -399,17 +398,23 @@ def _save_phones(connection: Connection, debtors: dict[str, _Debtor]) -> int:
 
 def _shared_numbers(connection: Connection, company_id: int, numbers: Iterable[str]) -> set[str]:
     """Those of the numbers that more than one debtor of the company has."""
-    return {
-        row.number
-        for part in _chunks(numbers)
-        for row in connection.execute(
-            select(phone.c.number)
-            .join(debtor, debtor.c.id == phone.c.debtor_id)
-            .where(debtor.c.company_id == company_id, phone.c.number.in_(part))
-            .group_by(phone.c.number)
-            .having(func.count() > 1)
+    # Two look-ups by index: a join is planned from the company's debtors, all of them, where
+    # SQLite has no statistics.
+    holders: dict[str, list[int]] = {}
+    for part in _chunks(numbers):
+        for number, debtor_id in connection.execute(
+            select(phone.c.number, phone.c.debtor_id).where(phone.c.number.in_(part))
+        ):
+            holders.setdefault(number, []).append(debtor_id)
+    several = {number: ids for number, ids in holders.items() if len(ids) > 1}
+    ours: set[int] = set()
+    for chunk in _chunks({debtor_id for ids in several.values() for debtor_id in ids}):
+        ours.update(
+            connection.execute(
+                select(debtor.c.id).where(debtor.c.id.in_(chunk), debtor.c.company_id == company_id)
+            ).scalars()
         )
-    }
+    return {number for number, ids in several.items() if len(ours.intersection(ids)) > 1}
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
