@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from flows import FLOWS, texts
 
-from dialer.flow.check import check_flow, check_named, load_catalogue
+from dialer.flow.check import check_flow, check_named, load_catalogue, require_proven
 from dialer.flow.disclosure import disclosing_word
+from dialer.flow.errors import FlowError
 from dialer.flow.graph import bounds
 from dialer.flow.model import Flow, flow_names, load_named
 from dialer.flow.prompts import Prompt, Prompts
@@ -280,6 +281,13 @@ def test_a_campaign_is_told_what_its_flow_lacks(tmp_path: Path) -> None:
     assert "reminder" in str(missing)
     (tmp_path / "broken.yaml").write_text("start: [", encoding="utf-8")
     assert [p.proof for p in check_named(tmp_path, "broken")] == ["readable"]
+
+
+def test_flows_are_required_to_be_proven_together() -> None:
+    require_proven(FLOWS, ["reminder", "second_try"], "es")
+    with pytest.raises(FlowError) as caught:
+        require_proven(FLOWS, ["reminder", "nothing"], "fr")
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_a_problem_says_flow_node_what_and_what_to_do() -> None:

@@ -7,7 +7,7 @@ way that does not pass through a proven identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dialer.flow.disclosure import disclosing_word
@@ -62,6 +62,20 @@ def check_named(flows_dir: Path, name: str, language: str | None = None) -> list
             Problem(name, None, "language", f"does not speak {language!r}", f"use one of {have}")
         )
     return problems
+
+
+def require_proven(flows_dir: Path, names: Iterable[str], language: str) -> None:
+    """Raises FlowError with every problem of these flows in that language; else nothing.
+
+    To be asked before a campaign is created or started with them.
+    """
+    problems = [
+        str(problem)
+        for name in dict.fromkeys(names)
+        for problem in check_named(flows_dir, name, language)
+    ]
+    if problems:
+        raise FlowError("\n".join(problems))
 
 
 def load_catalogue(flows_dir: Path, flow: Flow) -> dict[str, Prompts]:
