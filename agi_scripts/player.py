@@ -120,9 +120,13 @@ class Player:
         wanted = asking.max_digits - len(typed)
         if wanted <= 0:
             return Keys(typed)
-        # GET DATA has one clock for the first key and those after it.
-        seconds = asking.inter_timeout if typed else asking.first_timeout
-        keys, timed_out = self.agi.get_data(path, int(seconds * 1000), wanted)
+        # GET DATA has one clock, for the first key and those after it alike. The longer time for
+        # the first one is played as silence behind the question, so that the line is not dead
+        # while the debtor thinks: carriers end calls that send no sound.
+        pause = 0 if typed or not path else max(0, int(asking.first_timeout - asking.inter_timeout))
+        clock = asking.inter_timeout if typed or pause else asking.first_timeout
+        played = self.sounds.followed_by_silence(path, pause) if path else ""
+        keys, timed_out = self.agi.get_data(played, int(clock * 1000), wanted)
         if not keys and not timed_out and self._late_hash:
             self._late_hash = False
             return self._take(asking, path, typed)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 ENDINGS = (".alaw", ".ulaw", ".wav")
+SILENCE = {".alaw": b"\xd5", ".ulaw": b"\xff"}
+"""One sample of silence (G.711); a second has 8000."""
+PAUSES = ".with-silence"
 
 
 class MissingSound(Exception):
@@ -36,3 +40,33 @@ class Sounds:
                 "name create its campaign again"
             )
         return f"{self._folder}/{language}/{key}"
+
+    def followed_by_silence(self, path: str, seconds: int) -> str:
+        """The same sound with whole seconds of silence behind it, made when first asked for.
+
+        ``path`` is what ``path`` gave. Where no G.711 file lies there, the sound itself.
+        """
+        if seconds <= 0:
+            return path
+        source = Path(path)
+        made = self._folder / PAUSES / source.relative_to(self._folder)
+        made = made.with_name(f"{made.name}+{seconds}")
+        found = False
+        for ending, sample in SILENCE.items():
+            sound = Path(path + ending)
+            if not sound.is_file():
+                continue
+            found = True
+            target = Path(f"{made}{ending}")
+            if not target.is_file() or target.stat().st_mtime_ns < sound.stat().st_mtime_ns:
+                _write_whole(target, sound.read_bytes() + sample * (8000 * seconds))
+        return str(made) if found else path
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Never half a file under the name: two calls may ask for it at the same moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as out:
+        out.write(content)
+    Path(out.name).chmod(0o644)
+    Path(out.name).replace(target)

@@ -173,7 +173,15 @@ def test_digits_are_taken_with_the_prompt_in_one_command(desk: Office) -> None:
     assert len(asked) == 3
     for command, file in zip(asked, ("greeting-2", "ask_document", "menu"), strict=True):
         assert file in command
-    assert asked[1].endswith("6000 4")
+    # 6 s to the first key: 3 s of silence sent behind the question, and the clock of 3 s.
+    assert asked[1].endswith('es/ask_document+3" 3000 4')
+
+
+def test_the_question_is_followed_by_silence_that_is_sent(desk: Office, ivr_sounds: Path) -> None:
+    desk.dial(desk.call(), answers="1 5678 0").run()
+    asked = (ivr_sounds / "es" / "ask_document.ulaw").read_bytes()
+    played = (ivr_sounds / ".with-silence" / "es" / "ask_document+3.ulaw").read_bytes()
+    assert played == asked + b"\xff" * 24_000
 
 
 # --- hang-ups ---------------------------------------------------------------------------------
