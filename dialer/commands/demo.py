@@ -44,10 +44,22 @@ LINE_SECONDS = 5.0
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the result to this file.",
 )
+@click.option(
+    "--persona",
+    "personas",
+    multiple=True,
+    help="Only debtors of this name (docs/personas.md); may be repeated.",
+)
 @click.option("--timeout", type=float, help="Give up after so many seconds of calling.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 def demo(
-    leads: int, cps: float, seed: int, json_file: Path | None, timeout: float | None, keep: bool
+    leads: int,
+    cps: float,
+    seed: int,
+    json_file: Path | None,
+    personas: tuple[str, ...],
+    timeout: float | None,
+    keep: bool,
 ) -> int:
     """Call made-up debtors on a simulated telephone network, and report.
 
@@ -69,7 +81,7 @@ def demo(
     from dialer.local.demo import DemoOptions, Watch, demo_settings, run_demo
 
     settings = demo_settings(load_settings())
-    options = DemoOptions(leads=leads, cps=cps, seed=seed, timeout=timeout)
+    options = DemoOptions(leads, cps, seed, timeout, personas)
     click.echo(f"{leads} debtors at {cps:g} calls a second; state and logs in {settings_home}")
     signal.signal(signal.SIGTERM, _interrupt)
     with _Display() as display:
@@ -133,6 +145,7 @@ class _Display:
         self._console = common.console()
         self._live: Live | None = None
         self._last_line = 0.0
+        self._over = False
         self.tell: Callable[[str], None] = self._print
 
     def __enter__(self) -> _Display:
@@ -157,13 +170,11 @@ class _Display:
                 self._live = Live(console=self._console, refresh_per_second=4)
                 self._live.start()
             self._live.update(_table(progress))
-            if over:
-                self._live.stop()
-                self._live = None
-        elif over or time.monotonic() - self._last_line >= LINE_SECONDS:
+        elif not self._over and (over or time.monotonic() - self._last_line >= LINE_SECONDS):
             self._last_line = time.monotonic()
             click.echo(_line(progress))
             sys.stdout.flush()
+        self._over = over
 
 
 def _line(progress: Progress) -> str:

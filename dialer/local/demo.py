@@ -21,7 +21,8 @@ from dialer.local.launch import make_campaign
 from dialer.local.ports import with_free_ports
 from dialer.local.stack import CARRIER, Simulation, Stack
 from dialer.local.witnessing import Witnessing
-from dialer.simulation.leads import write_leads
+from dialer.simulation.leads import MadeUpLead, make_leads, save_leads
+from dialer.simulation.personas import PERSONAS, named
 from dialer.store import campaigns, companies, imports
 from dialer.store.campaign_file import CampaignFile, campaign_of
 from dialer.store.campaigns import Action
@@ -44,12 +45,16 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """``timeout``: seconds for the calls, after which the demo gives up (None: by the size)."""
+    """``timeout``: seconds for the calls, after which the demo gives up (None: by the size).
+
+    ``personas``: names, of whom the debtors are drawn (none: all, by their weight).
+    """
 
     leads: int = 300
     cps: float = 10.0
     seed: int = 1
     timeout: float | None = None
+    personas: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -140,6 +145,7 @@ def _prepare(settings: Settings, tell: Callable[[str], None]) -> Engine:
             path.unlink()
     if not settings.redis_url:
         shutil.rmtree(settings.home / "redis", ignore_errors=True)
+    shutil.rmtree(settings.home / "log", ignore_errors=True)
     list(make_home(settings))
     make_database(settings)
     tell("the prompts are looked through")
@@ -162,7 +168,7 @@ def _make(
         target = find_target(connection, name, None)
     make_prompts(settings)  # the greeting says the company's name
     path = settings.home / "leads.csv"
-    write_leads(path, options.leads, options.seed)
+    save_leads(_made_up(options), path)
     with DatabaseSink(engine, target, ACTOR, lambda: datetime.now(UTC)) as sink:
         summary = import_file(path, Options(), sink)
     if summary.rejected or summary.new_accounts != options.leads:
@@ -173,6 +179,16 @@ def _make(
         campaign_id, _ = make_campaign(connection, settings, wanted, ACTOR, now)
         imports.add_leads(connection, campaign_id)
     return campaign_id
+
+
+def _made_up(options: DemoOptions) -> list[MadeUpLead]:
+    try:
+        personas = [named(name) for name in options.personas] or None
+    except KeyError as error:
+        known = ", ".join(persona.name for persona in PERSONAS.values())
+        raise DemoFailed(f"there is no persona {error}; there are: {known}") from error
+    today = datetime.now(UTC).date()
+    return make_leads(options.leads, options.seed, today=today, personas=personas)
 
 
 def demo_campaign(name: str, cps: float) -> CampaignFile:
