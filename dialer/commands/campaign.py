@@ -89,23 +89,30 @@ def _campaign_file(file: Path | None, flags: dict[str, Any]) -> CampaignFile:
 @campaign.command("add-leads")
 @click.argument("name")
 @common.actor_option
-def add_leads_(name: str, actor: str) -> None:
+@common.json_option
+def add_leads(name: str, actor: str, as_json: bool) -> None:
     """Add the accounts of the company that are not in campaign NAME yet."""
     with common.transaction(load_settings()) as connection:
         row = campaigns.find(connection, name)
         added = imports.add_leads(connection, row.id)
         campaigns.record_leads(connection, row.id, added, actor, common.now())
+    if as_json:
+        common.write_json({"campaign": name, "state": row.state, "leads": added})
+        return
     click.echo(f"{name}: {added} leads added")
     if added and row.state == "finished":
         click.echo(f"it had finished: dialer campaign start {name}")
 
 
-def _change(name: str, action: Action, actor: str) -> None:
+def _change(name: str, action: Action, actor: str, as_json: bool) -> None:
     settings = load_settings()
     moment = common.now()
     with common.transaction(settings) as connection:
         after = campaigns.change_state(connection, name, action, actor, moment)
         reasons = idle.why_idle(connection, campaigns.find(connection, name).id, moment)
+    if as_json:
+        common.write_json({"campaign": name, "state": after.value, "reasons": reasons})
+        return
     click.echo(f"{name} is {after.value}")
     if action in (Action.START, Action.RESUME):
         for reason in reasons:
@@ -115,33 +122,37 @@ def _change(name: str, action: Action, actor: str) -> None:
 @campaign.command("start")
 @click.argument("name")
 @common.actor_option
-def start_(name: str, actor: str) -> None:
+@common.json_option
+def start_(name: str, actor: str, as_json: bool) -> None:
     """Start NAME: a running engine takes it up within a second."""
-    _change(name, Action.START, actor)
+    _change(name, Action.START, actor, as_json)
 
 
 @campaign.command("pause")
 @click.argument("name")
 @common.actor_option
-def pause(name: str, actor: str) -> None:
+@common.json_option
+def pause(name: str, actor: str, as_json: bool) -> None:
     """Place no further call for NAME; calls that are going on go on."""
-    _change(name, Action.PAUSE, actor)
+    _change(name, Action.PAUSE, actor, as_json)
 
 
 @campaign.command("resume")
 @click.argument("name")
 @common.actor_option
-def resume(name: str, actor: str) -> None:
+@common.json_option
+def resume(name: str, actor: str, as_json: bool) -> None:
     """Go on with a paused campaign."""
-    _change(name, Action.RESUME, actor)
+    _change(name, Action.RESUME, actor, as_json)
 
 
 @campaign.command("stop")
 @click.argument("name")
 @common.actor_option
-def stop(name: str, actor: str) -> None:
+@common.json_option
+def stop(name: str, actor: str, as_json: bool) -> None:
     """Stop NAME for good; calls that are going on go on."""
-    _change(name, Action.STOP, actor)
+    _change(name, Action.STOP, actor, as_json)
 
 
 @campaign.command("list")

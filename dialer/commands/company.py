@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from dialer.commands import common
 from dialer.config import load_settings
+from dialer.speech.render import ensure_company
 from dialer.store import companies
 
 company_options = (
@@ -68,6 +71,7 @@ def with_company_options(function: click.decorators.FC) -> click.decorators.FC:
 @click.argument("name")
 @with_company_options
 @common.actor_option
+@common.json_option
 def create(
     name: str,
     country: str,
@@ -75,11 +79,17 @@ def create(
     spoken_name: str | None,
     callback_number: str | None,
     actor: str,
+    as_json: bool,
 ) -> None:
-    """Make a company."""
+    """Make a company, and the sound of its name."""
     new = new_company(name, country, timezone, spoken_name, callback_number)
-    with common.transaction(load_settings()) as connection:
+    settings = load_settings()
+    with common.transaction(settings) as connection:
         companies.create_company(connection, new, actor, common.now())
+    ensure_company(settings, new.spoken_name)
+    if as_json:
+        common.write_json(asdict(new))
+        return
     click.echo(f"made company {name} ({new.country}, {new.timezone})")
 
 

@@ -17,6 +17,7 @@ from dialer.store.db import open_database
 @with_company_options
 @click.option("--no-prompts", is_flag=True, help="Do not render the spoken prompts now.")
 @common.actor_option
+@common.json_option
 def init(
     name: str | None,
     country: str,
@@ -25,6 +26,7 @@ def init(
     callback_number: str | None,
     no_prompts: bool,
     actor: str,
+    as_json: bool,
 ) -> int:
     """Make this installation: state folder, secrets, database, first company, prompts.
 
@@ -36,23 +38,32 @@ def init(
     from dialer.local.installation import make_database, make_home, make_prompts
 
     settings = load_settings()
-    for made in make_home(settings):
-        click.echo(f"made {made}")
+    say = common.say_unless_json(as_json)
+    made = []
+    for one in make_home(settings):
+        made.append(one)
+        say(f"made {one}")
     has_company = make_database(settings)
-    click.echo(f"database is ready: {_without_password(settings.database)}")
+    database = _without_password(settings.database)
+    say(f"database is ready: {database}")
     if name is not None:
         new = new_company(name, country, timezone, spoken_name, callback_number)
         with common.transaction(settings) as connection:
             there = [row.name for row in companies.list_companies(connection)]
             if name not in there:
                 companies.create_company(connection, new, actor, common.now())
-                click.echo(f"made company {name} ({new.country}, {new.timezone})")
+                made.append(f"company {name}")
+                say(f"made company {name} ({new.country}, {new.timezone})")
     elif not has_company:
-        click.echo('there is no company yet: dialer init --company "Banco Uno" --country ES')
+        say('there is no company yet: dialer init --company "Banco Uno" --country ES')
+    prompts = None
     if not no_prompts:
-        report = make_prompts(settings)
-        click.echo(f"{report.total} prompts are there")
-    click.echo("next: dialer import FILE, or `dialer demo` to see calls without a line")
+        prompts = make_prompts(settings).total
+        say(f"{prompts} prompts are there")
+    if as_json:
+        shown = {"home": str(settings.home), "database": database, "made": made}
+        common.write_json({**shown, "prompts": prompts})
+    say("next: dialer import FILE, or `dialer demo` to see calls without a line")
     return OK
 
 

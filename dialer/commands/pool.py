@@ -46,7 +46,10 @@ def checked(numbers: Sequence[str], country: str) -> list[str]:
 @click.argument("numbers", nargs=-1, required=True)
 @_company_option
 @common.actor_option
-def create(name: str, numbers: tuple[str, ...], company_name: str | None, actor: str) -> None:
+@common.json_option
+def create(
+    name: str, numbers: tuple[str, ...], company_name: str | None, actor: str, as_json: bool
+) -> None:
     """Make a pool NAME of NUMBERS (E.164, or as written in the company's country)."""
     moment = common.now()
     with common.transaction(load_settings()) as connection:
@@ -54,7 +57,7 @@ def create(name: str, numbers: tuple[str, ...], company_name: str | None, actor:
         good = checked(numbers, company.country)
         companies.create_pool(connection, company.id, name, good, actor, moment)
     common.warn(countries.doubtful_caller_ids(good, company.country, moment.date()))
-    click.echo(f"made pool {name}: {', '.join(good)}")
+    _tell(name, good, as_json)
 
 
 @pool.command("add")
@@ -62,9 +65,12 @@ def create(name: str, numbers: tuple[str, ...], company_name: str | None, actor:
 @click.argument("numbers", nargs=-1, required=True)
 @_company_option
 @common.actor_option
-def add(name: str, numbers: tuple[str, ...], company_name: str | None, actor: str) -> None:
+@common.json_option
+def add(
+    name: str, numbers: tuple[str, ...], company_name: str | None, actor: str, as_json: bool
+) -> None:
     """Add NUMBERS; campaigns of the pool show them from now on."""
-    _change(name, company_name, actor, add=numbers)
+    _change(name, company_name, actor, as_json, add=numbers)
 
 
 @pool.command("remove")
@@ -72,15 +78,19 @@ def add(name: str, numbers: tuple[str, ...], company_name: str | None, actor: st
 @click.argument("numbers", nargs=-1, required=True)
 @_company_option
 @common.actor_option
-def remove(name: str, numbers: tuple[str, ...], company_name: str | None, actor: str) -> None:
+@common.json_option
+def remove(
+    name: str, numbers: tuple[str, ...], company_name: str | None, actor: str, as_json: bool
+) -> None:
     """Take NUMBERS out; campaigns of the pool do not show them any more."""
-    _change(name, company_name, actor, remove=numbers)
+    _change(name, company_name, actor, as_json, remove=numbers)
 
 
 def _change(
     name: str,
     company_name: str | None,
     actor: str,
+    as_json: bool,
     add: Sequence[str] = (),
     remove: Sequence[str] = (),
 ) -> None:
@@ -94,7 +104,14 @@ def _change(
             actor=actor,
             now=common.now(),
         )
-    click.echo(f"pool {name}: {', '.join(left)}")
+    _tell(name, left, as_json)
+
+
+def _tell(name: str, numbers: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        common.write_json({"name": name, "numbers": list(numbers)})
+    else:
+        click.echo(f"pool {name}: {', '.join(numbers)}")
 
 
 @pool.command("list")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from dialer.commands import common
 from dialer.config import load_settings
+from dialer.importing.currencies import MINOR_DIGITS
 from dialer.store import campaigns, reports
 
 
@@ -79,7 +81,10 @@ def _summary(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _promises(promises: dict[str, Any]) -> str:
-    amounts = ", ".join(f"{minor} {code} minor" for code, minor in promises["amount_minor"].items())
+    amounts = ", ".join(
+        f"{Decimal(minor).scaleb(-MINOR_DIGITS.get(code, 2)):,f} {code}"
+        for code, minor in promises["amount_minor"].items()
+    )
     return f"{promises['count']} ({amounts})" if amounts else str(promises["count"])
 
 
