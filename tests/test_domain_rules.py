@@ -120,6 +120,7 @@ def facts(**changes: object) -> fallback.Facts:
         "running": True,
         "takes_sms": True,
         "fresh_caller_id": {0: "+34910000001"},
+        "texts": frozenset({1}),
         "since_hangup": timedelta(milliseconds=5),
         "attempts_left": True,
     }
@@ -141,6 +142,7 @@ def facts(**changes: object) -> fallback.Facts:
          [("redial", "too_late"), ("sms", "too_late"), ("retry", None)]),
         ({"attempts_left": False}, 0, [("redial", "attempts_exhausted"), ("sms", None)]),
         ({}, 1, [("sms", None)]),
+        ({"texts": frozenset()}, 1, [("sms", "no_text"), ("retry", None)]),
         ({}, 3, []),
     ],
 )  # fmt: skip

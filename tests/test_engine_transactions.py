@@ -18,8 +18,10 @@ from dialer.domain.model import (
     AttemptState,
     DetectionResult,
     Disposition,
+    FallbackStep,
     LineType,
     Outcome,
+    StepKind,
 )
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import LeaseLost, claim_and_commit
@@ -27,6 +29,7 @@ from dialer.engine.closing import Closing, FollowUp, close_attempts, set_redial_
 from dialer.store import attempts, leads, leases
 from dialer.store import tables as t
 from dialer.store.contexts import LeadContext
+from dialer.store.messages import NewMessage, create_message
 
 LIFE = timedelta(seconds=10)
 
@@ -44,28 +47,31 @@ def claim(world: World, count: int = 10, now: datetime = NOW, owner: str = "me")
     return made
 
 
-def write_sms(
-    c: Connection,
-    one: Attempt,
-    context: LeadContext,
-    running: RunningCampaign,
-    template: str,
-    now: datetime,
-) -> int:
-    key = c.execute(
-        insert(t.message).values(
-            company_id=context.company_id, debtor_id=context.debtor_id, attempt_id=one.id,
-            key=f"fallback:{one.id}", channel="sms", number=one.number, template=template,
-            body="hola", state="pending", created_at=now, updated_at=now,
-        )
-    ).inserted_primary_key  # fmt: skip
-    assert key is not None
-    return int(key[0])
+class Texts:
+    """Writes a row without a text; has every template but ``missing``."""
+
+    def has(self, template: str, language: str) -> bool:
+        return template != "missing"
+
+    def write(
+        self,
+        c: Connection,
+        one: Attempt,
+        context: LeadContext,
+        running: RunningCampaign,
+        template: str,
+        now: datetime,
+    ) -> int:
+        new = NewMessage(
+            key=f"fallback:{one.id}", company_id=context.company_id, debtor_id=context.debtor_id,
+            attempt_id=one.id, number=one.number, template=template, body="hola",
+        )  # fmt: skip
+        return create_message(c, new, now)
 
 
 def end(world: World, ended: Sequence[Attempt], now: datetime = NOW) -> FollowUp:
     with world.engine.begin() as c:
-        closing = Closing({world.campaign_id: world.running()}, now, new_id, write_sms)
+        closing = Closing({world.campaign_id: world.running()}, now, new_id, Texts())
         return close_attempts(c, ended, closing)
 
 
@@ -209,6 +215,17 @@ def test_refused_steps_are_recorded_and_a_landline_is_not_texted(database: Engin
     assert [(row.kind, row.refused) for row in world.rows(t.fallback)] == [
         ("redial", "no_caller_id"),
         ("sms", "not_mobile"),
+        ("retry", None),
+    ]
+
+
+def test_a_text_that_is_not_there_refuses_the_step_and_not_the_hang_up(database: Engine) -> None:
+    steps = (FallbackStep(StepKind.SMS, template="missing"), FallbackStep(StepKind.RETRY))
+    world = World(database, plan(fallback=steps))
+    world.lead()
+    end(world, [hung_up(claim(world)[0])])
+    assert [(row.kind, row.refused) for row in world.rows(t.fallback)] == [
+        ("sms", "no_text"),
         ("retry", None),
     ]
 

@@ -23,13 +23,14 @@ class Facts:
     """What the steps are judged by, gathered in one transaction at the hang-up.
 
     ``fresh_caller_id``: by index of the step, a number of the pool that this phone has not seen
-    within the step's days, or None.
+    within the step's days, or None. ``texts``: indices of the steps whose text can be written.
     """
 
     policy: Verdict
     running: bool
     takes_sms: bool
     fresh_caller_id: dict[int, str | None]
+    texts: frozenset[int]
     since_hangup: timedelta
     attempts_left: bool
 
@@ -82,7 +83,9 @@ def _judge(index: int, step: FallbackStep, facts: Facts) -> Refusal | None:
     if facts.policy.refused is not None:
         return facts.policy.refused
     if step.kind is StepKind.SMS:
-        return None if facts.takes_sms else Refusal.NOT_MOBILE
+        if not facts.takes_sms:
+            return Refusal.NOT_MOBILE
+        return None if index in facts.texts else Refusal.NO_TEXT
     if not facts.attempts_left:
         return Refusal.ATTEMPTS_EXHAUSTED
     if facts.fresh_caller_id.get(index) is None:

@@ -173,13 +173,14 @@ class Refusal(StrEnum):
     NOT_MOBILE = "not_mobile"
     NO_CALLER_ID = "no_caller_id"
     NO_PHONE = "no_phone"
+    NO_TEXT = "no_text"  # the step's template is not there in the debtor's language
     CAMPAIGN_NOT_RUNNING = "campaign_not_running"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     TOO_LATE = "too_late"  # the moment for "at once" has passed: a crash or an outage lay between
 
 
 class MessageState(StrEnum):
-    """A message's life; ``RANK`` in dialer.messaging decides what is forward."""
+    """A message's life; ``RANK`` in dialer.domain.message decides what is forward."""
 
     PENDING = "pending"  # committed, nothing has left
     SENDING = "sending"  # a worker has it; after a crash: looked up, never blindly repeated

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Connection, insert, update
 
@@ -23,8 +24,27 @@ from dialer.store import attempts, leads
 from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
 from dialer.store.tables import fallback, phone
 
-SendSms = Callable[[Connection, Attempt, LeadContext, RunningCampaign, str, datetime], int]
-"""Makes the message's row in the same transaction and returns its id."""
+DEFAULT_TEMPLATE = "missed_call"
+
+
+class SmsWriter(Protocol):
+    """Writes the texts of fallbacks."""
+
+    def has(self, template: str, language: str) -> bool:
+        """Whether the template is there in this language."""
+        ...
+
+    def write(
+        self,
+        connection: Connection,
+        one: Attempt,
+        context: LeadContext,
+        running: RunningCampaign,
+        template: str,
+        now: datetime,
+    ) -> int:
+        """Make the message's row in the transaction of the hang-up; its id."""
+        ...
 
 
 @dataclass(slots=True)
@@ -44,7 +64,7 @@ class Closing:
     campaigns: Mapping[int, RunningCampaign]
     now: datetime
     new_id: Callable[[], str]
-    send_sms: SendSms
+    sms: SmsWriter
 
 
 def close_attempts(connection: Connection, ended: Sequence[Attempt], closing: Closing) -> FollowUp:
@@ -85,7 +105,7 @@ def _follow(
     if start is None or number is None:
         _retry(connection, one, context, running, closing.now)
         return
-    facts = _facts(one, context, number, running, start, closing.now)
+    facts = _facts(one, context, number, start, closing)
     looked_at = consider(running.plan.fallback, start, facts)
     taken = looked_at[-1] if looked_at and looked_at[-1].refused is None else None
     redial = None
@@ -95,8 +115,8 @@ def _follow(
         commit_attempts(connection, [(redial, context)])
         follow_up.place.append(redial)
     elif taken is not None and taken.step.kind is StepKind.SMS:
-        template = taken.step.template or "missed_call"
-        message_id = closing.send_sms(connection, one, context, running, template, closing.now)
+        template = taken.step.template or DEFAULT_TEMPLATE
+        message_id = closing.sms.write(connection, one, context, running, template, closing.now)
         follow_up.send.append(message_id)
     _record(connection, one, looked_at, redial, message_id, closing.now)
     follow_up.refused += [(c.step.kind, c.refused) for c in looked_at if c.refused is not None]
@@ -108,11 +128,12 @@ def _facts(
     one: Attempt,
     context: LeadContext,
     number: PhoneFacts,
-    running: RunningCampaign,
     start: int,
-    now: datetime,
+    closing: Closing,
 ) -> Facts:
+    running, now = closing.campaigns[one.campaign_id], closing.now
     plan = running.plan
+    language = context.language or plan.language
     standing = context.standing(number, plan.default_timezone)
     verdict = policy.may_contact(plan.rules, standing, now)
     today = policy.day_limit(
@@ -133,6 +154,12 @@ def _facts(
             for index, step in enumerate(plan.fallback)
             if index >= start and step.kind is StepKind.REDIAL
         },
+        texts=frozenset(
+            index
+            for index, step in enumerate(plan.fallback)
+            if step.kind is StepKind.SMS
+            and closing.sms.has(step.template or DEFAULT_TEMPLATE, language)
+        ),
         since_hangup=now - (one.hangup_requested_at or one.ended_at or now),
         attempts_left=context.attempts < plan.max_attempts and today.allowed,
     )

@@ -29,7 +29,7 @@ from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.closing import (
     Closing,
     FollowUp,
-    SendSms,
+    SmsWriter,
     close_attempts,
     set_redial_latency,
 )
@@ -64,7 +64,7 @@ class Hands:
     database: Database
     link: AmiLink
     gate: TrunkGate
-    send_sms: SendSms
+    sms: SmsWriter
     enqueue: Callable[[int], None]
     new_id: Callable[[], str]
 
@@ -184,7 +184,7 @@ class Core:
 
         def write(connection: Connection) -> FollowUp:
             # ``now`` is read at each try: after an outage the moment for a redial has passed.
-            closing = Closing(known, utc_now(), self.hands.new_id, self.hands.send_sms)
+            closing = Closing(known, utc_now(), self.hands.new_id, self.hands.sms)
             return close_attempts(connection, values, closing)
 
         follow_up = await self.hands.database.until_done(write)

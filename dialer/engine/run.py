@@ -12,22 +12,23 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from dialer import metrics
-from dialer.config import Settings
+from dialer.config import ConfigError, Settings
 from dialer.engine import campaigns
 from dialer.engine.core import Core, Hands, utc_now
 from dialer.engine.database import Database
 from dialer.engine.placing import Placer
-from dialer.engine.texts import sms_writer
+from dialer.engine.texts import FallbackTexts
 from dialer.engine.trunks import TrunkGate
 from dialer.health import serve_health
 from dialer.jobs import enqueue_message, message_queue
 from dialer.logs import get_logger
 from dialer.store import leads, leases
 from dialer.store.db import open_database
+from dialer.store.tables import campaign as campaign_table
 from dialer.switch import names
 from dialer.switch.ami import AmiLink
 from dialer.switch.trunks import load_trunks
@@ -123,8 +124,11 @@ async def run_engine(
     """Run until stopped by a signal, or, with ``until_finished``, until a campaign (the one
     named) has no lead left. Returns the exit code.
 
-    Raises ConfigError for trunks that are wrong. The database must be migrated.
+    Raises ConfigError for a campaign that does not exist, TrunkError for trunks that are wrong.
+    The database must be migrated.
     """
+    if campaign is not None:
+        _refuse_unknown(settings, campaign)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -174,6 +178,17 @@ async def _let_go(core: Core, runner: Runner) -> None:
     core.hands.database.engine.dispose()
 
 
+def _refuse_unknown(settings: Settings, name: str) -> None:
+    engine = open_database(settings.database)
+    with engine.connect().execution_options(dialer_readonly=True) as connection:
+        known = connection.execute(select(campaign_table.c.name)).scalars().all()
+    engine.dispose()
+    if name not in known:
+        raise ConfigError(
+            f"there is no campaign {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
+        )
+
+
 def _assemble(settings: Settings, campaign: str | None) -> tuple[Core, Runner]:
     link = AmiLink(
         host=settings.switch_host,
@@ -191,7 +206,7 @@ def _assemble(settings: Settings, campaign: str | None) -> tuple[Core, Runner]:
         database=Database(open_database(settings.database)),
         link=link,
         gate=TrunkGate(load_trunks(settings).by_name),
-        send_sms=sms_writer(settings),
+        sms=FallbackTexts(settings),
         enqueue=enqueue,
         new_id=lambda: uuid.uuid4().hex,
     )

@@ -9,17 +9,28 @@ from sqlalchemy import Connection
 from dialer.config import Settings
 from dialer.domain.model import Attempt, Channel
 from dialer.engine.campaigns import RunningCampaign
-from dialer.engine.closing import SendSms
 from dialer.messaging.links import make_link
-from dialer.messaging.templates import render_message
+from dialer.messaging.templates import MessageTemplateError, render_message, template_names
 from dialer.store.contexts import LeadContext
 from dialer.store.messages import NewMessage, create_message
 
 
-def sms_writer(settings: Settings) -> SendSms:
+class FallbackTexts:
     """Makes the message ``fallback:<attempt>``: one for an attempt, however often it is asked."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.flows_dir / "messages"
+
+    def has(self, template: str, language: str) -> bool:
+        """Whether the template is there in this language."""
+        try:
+            return template in template_names(language, self._folder)
+        except MessageTemplateError:
+            return False
+
     def write(
+        self,
         connection: Connection,
         one: Attempt,
         context: LeadContext,
@@ -27,14 +38,16 @@ def sms_writer(settings: Settings) -> SendSms:
         template: str,
         now: datetime,
     ) -> int:
+        """Make the row. Raises MessageTemplateError for a template that cannot be filled in."""
         body = render_message(
             template,
             context.language or running.plan.language,
             {
                 "company": running.company_name,
                 "callback": running.callback_number,
-                "link": make_link(settings, context.account_id),
+                "link": make_link(self._settings, context.account_id),
             },
+            self._folder,
         )
         return create_message(
             connection,
@@ -52,5 +65,3 @@ def sms_writer(settings: Settings) -> SendSms:
             ),
             now,
         )
-
-    return write
