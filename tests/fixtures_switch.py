@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -20,19 +21,26 @@ from dialer.switch.portable import AsteriskBinary, AsteriskNotFound, find_asteri
 from dialer.switch.product import prepare_product
 from dialer.switch.trunks import Trunk, load_trunks
 
+_PORTS = range(30_000, 32_700)
+"""Below the ephemeral ports, of which any connection of this machine may take one at any time."""
+
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A port of 127.0.0.1 that nobody uses at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.SystemRandom().choice(_PORTS)
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def switch_settings(home: Path, **others: object) -> Settings:
     """Settings of an installation in ``home`` with free ports everywhere.
 
-    RTP ranges lie below the ephemeral ports, where nobody else takes single ones; each pair
-    finds its own by the SIP port.
+    RTP ranges lie below the others; each pair finds its own by the SIP port.
     """
     sip = free_port(socket.SOCK_DGRAM)
     rtp = 10_000 + (sip * 7 % 50) * 400

@@ -193,7 +193,7 @@ def test_every_persona_has_its_place_in_the_network(settings: Settings, tmp_path
         context = text.partition(f"[persona-{persona.code}]")[2].partition("\n[")[0]
         assert context.count(",1,") >= len(persona.scripts) + 2  # scripts, s and h
         assert "exten => h,1,NoOp()" in context
-    assert values(etc / "manager.conf", "write") == ["system"]
+    assert values(etc / "manager.conf", "write") == [""]
 
 
 @pytest.mark.parametrize("make", [prepare_network, prepare_product])

@@ -210,7 +210,7 @@ def _values(settings: Settings, binary: AsteriskBinary, which: str) -> dict[str,
             names.SECRET_CARRIER_AMI if carrier else names.SECRET_AMI
         ),
         "ami_read": "system,call" if carrier else "system,call,user",
-        "ami_write": "system" if carrier else "originate,call,reporting",
+        "ami_write": "" if carrier else "originate,call,reporting",
         "disabled_events": _DISABLED_EVENTS,
         "event_filters": _CARRIER_FILTERS if carrier else _PRODUCT_FILTERS,
     }
