@@ -22,7 +22,7 @@ lint:  ## ruff and mypy --strict
 	@$(BIN)/mypy
 
 bench: setup  ## the measurements
-	@$(BIN)/python -m bench
+	@for one in bench/bench_*.py; do echo "== $$one"; $(BIN)/python "$$one" || exit 1; done
 
 lock:  ## write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade for newer ones)
 	@$(BIN)/python -m pip install --quiet uv
