@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +23,7 @@ from dialer.health import Check, serve_health
 from dialer.logs import get_logger
 from dialer.messaging.templates import check_templates
 from dialer.store.db import open_database
+from dialer.store.tables import company
 
 log = get_logger(__name__)
 
@@ -57,7 +58,7 @@ def checks(ivr: Ivr) -> dict[str, Check]:
     return {
         "database": lambda: _database(ivr.engine),
         "flows": ivr.shelf.problems,
-        "prompts": lambda: missing_sounds(ivr.settings, ivr.sounds),
+        "prompts": lambda: missing_sounds(ivr),
         "messages": lambda: "; ".join(check_templates(ivr.settings.flows_dir / "messages")) or None,
     }
 
@@ -71,14 +72,16 @@ def _database(engine: Engine) -> str | None:
     return None
 
 
-def missing_sounds(settings: Settings, sounds: Sounds) -> str | None:
-    """Which prompts were never rendered, in words; None: all were."""
+def missing_sounds(ivr: Ivr) -> str | None:
+    """Which prompts were never rendered, the companies' names among them, in words; None: all
+    were."""
+    flows_dir, names = ivr.settings.flows_dir, {"company": _companies(ivr.engine)}
     try:
         missing = [
             f"{language}/{key}"
-            for language in languages_of(settings.flows_dir)
-            for key in prompt_texts(settings.flows_dir, language)
-            if not sounds.has(language, key)
+            for language in languages_of(flows_dir)
+            for key in prompt_texts(flows_dir, language, names)
+            if not ivr.sounds.has(language, key)
         ]
     except (FlowError, WordsError) as error:
         return str(error)
@@ -86,6 +89,14 @@ def missing_sounds(settings: Settings, sounds: Sounds) -> str | None:
         return None
     some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
     return f"{len(missing)} prompts have no sound ({some}): run `dialer prompts`"
+
+
+def _companies(engine: Engine) -> list[str]:
+    try:
+        with engine.connect().execution_options(dialer_readonly=True) as connection:
+            return list(connection.execute(select(company.c.spoken_name)).scalars())
+    except SQLAlchemyError:
+        return []  # the check of the database tells
 
 
 def run_ivr(settings: Settings, enqueue: Enqueue, ready: Callable[[int], None]) -> int:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from dialer.logs import get_logger
+
+log = get_logger(__name__)
+
 ENDINGS = (".alaw", ".ulaw", ".wav")
 SILENCE = {".alaw": b"\xd5", ".ulaw": b"\xff"}
 """One sample of silence (G.711); a second has 8000."""
@@ -35,19 +39,22 @@ class Sounds:
         Asked before playing, because Asterisk answers a missing file like a hang-up.
         """
         if not self.has(language, key):
-            raise MissingSound(
-                f"prompt {language}/{key} has no sound: run `dialer prompts`, and for a company's "
-                "name create its campaign again"
-            )
+            raise MissingSound(f"prompt {language}/{key} has no sound: run `dialer prompts`")
         return f"{self._folder}/{language}/{key}"
 
     def followed_by_silence(self, path: str, seconds: int) -> str:
         """The same sound with whole seconds of silence behind it, made when first asked for.
 
-        ``path`` is what ``path`` gave. Where no G.711 file lies there, the sound itself.
+        ``path`` is what ``path`` gave. Where no G.711 file lies there, or none can be written, the
+        sound itself.
         """
-        if seconds <= 0:
+        try:
+            return self._followed(path, seconds) if seconds > 0 else path
+        except OSError as error:
+            log.warning("no silence behind a prompt", why=error.strerror)
             return path
+
+    def _followed(self, path: str, seconds: int) -> str:
         source = Path(path)
         made = self._folder / PAUSES / source.relative_to(self._folder)
         made = made.with_name(f"{made.name}+{seconds}")

@@ -18,12 +18,15 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from fixtures_ivr import WAIT, Asterisk, Office, office
+from fixtures_ivr import NOW, WAIT, Asterisk, Office, office
 from fixtures_switch import free_port
 from flows import FLOWS
 
 from dialer.cli import run
+from dialer.flow.errors import FlowError
+from dialer.local.launch import make_campaign
 from dialer.store import tables as t
+from dialer.store.campaign_file import CampaignFile, RedialEntry, StepEntry
 from dialer.store.db import migrate, open_database
 
 ROOT = Path(__file__).parent.parent
@@ -129,6 +132,27 @@ def test_try_at_the_keyboard(own_flows: Path) -> None:
     )  # fmt: skip
     assert "'what' is no answer" in done.stdout
     assert "concludes wants_agent at agent" in done.stdout
+
+
+def test_a_campaign_with_a_flow_that_has_a_hole_is_refused(desk: Office, own_flows: Path) -> None:
+    settings = desk.settings.model_copy(update={"flows_dir": own_flows})
+    wanted = CampaignFile(name="june", flow="second_try", caller_ids=("+34910000009",))
+
+    def make(wanted: CampaignFile) -> int:
+        with desk.engine.begin() as connection:
+            return make_campaign(connection, settings, wanted, "tester", NOW)[0]
+
+    assert make(wanted) > 0
+    path = own_flows / "second_try.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("keys: {1: identity,", "keys: {1: disclosure,"), encoding="utf-8")
+    with pytest.raises(FlowError, match="second_try: node disclosure: says disclosure without"):
+        make(wanted.model_copy(update={"name": "july"}))
+    redial = StepEntry(redial=RedialEntry(flow="second_try"))
+    steps = {"name": "august", "flow": "reminder", "fallback": (redial,)}
+    with pytest.raises(FlowError, match="second_try"):
+        make(wanted.model_copy(update=steps))
+    assert [row.name for row in desk.world.rows(t.campaign)] == ["test", "june"]
 
 
 # --- the process ------------------------------------------------------------------------------

@@ -288,6 +288,8 @@ def test_flows_are_required_to_be_proven_together() -> None:
     with pytest.raises(FlowError) as caught:
         require_proven(FLOWS, ["reminder", "nothing"], "fr")
     assert len(str(caught.value).splitlines()) == 2
+    with pytest.raises(FlowError, match="a message for machines"):
+        require_proven(FLOWS, ["machine"], "es-MX")
 
 
 def test_a_problem_says_flow_node_what_and_what_to_do() -> None:

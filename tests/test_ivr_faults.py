@@ -18,10 +18,10 @@ from sqlalchemy import Engine
 
 from agi_scripts import wire
 from agi_scripts.run import checks, open_for_calls
-from agi_scripts.server import AgiServer, IvrError, entry_of
+from agi_scripts.server import AgiServer, IvrError
 from agi_scripts.sounds import Sounds
 from agi_scripts.wire import Agi
-from dialer.flow.errors import FlowError
+from dialer.flow.prompts import company_fragment
 from dialer.store import tables as t
 from dialer.store.db import migrate, open_database
 
@@ -195,6 +195,24 @@ def test_a_sound_that_was_never_rendered(engine: Engine, tmp_path: Path, ivr_sou
         assert report.startswith("1 prompts have no sound (es/disclosure-1)")
 
 
+def test_a_company_whose_name_was_never_rendered_is_told(desk: Office) -> None:
+    with desk.engine.begin() as c:
+        c.execute(t.company.update().values(spoken_name="Another Bank"))
+    report = checks(desk.ivr)["prompts"]()
+    assert report is not None
+    assert company_fragment("Another Bank").key in report
+
+
+def test_silence_that_cannot_be_written_is_left_out(
+    engine: Engine, tmp_path: Path, ivr_sounds: Path
+) -> None:
+    full = tmp_path / "full"
+    shutil.copytree(ivr_sounds, full, ignore=shutil.ignore_patterns(".with-silence"))
+    (full / ".with-silence").write_text("a file where the folder should be", encoding="utf-8")
+    with office(engine, tmp_path, full) as desk:
+        _serves(desk)
+
+
 def test_without_any_sound_the_call_ends_in_silence(engine: Engine, tmp_path: Path) -> None:
     with office(engine, tmp_path, tmp_path / "nothing") as desk:
         for _ in range(2):
@@ -292,67 +310,6 @@ def test_a_flow_that_was_changed_is_read_again(
 
 def test_a_flow_that_is_not_there(desk: Office) -> None:
     assert _neutral(desk.dial(desk.call(flow="nothing")).run())
-
-
-# --- the wire ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def line(desk: Office) -> Iterator[tuple[Agi, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    theirs.sendall(b"agi_network_script: flow\nagi_uniqueid: 1\n\n")
-    yield Agi(ours), theirs
-    ours.close()
-    theirs.close()
-
-
-@pytest.mark.parametrize("text", ["a\nHANGUP", "a\rb", "a\x00b", "a\tb"])
-def test_a_control_character_never_reaches_asterisk(
-    line: tuple[Agi, socket.socket], text: str
-) -> None:
-    agi, theirs = line
-    with pytest.raises(ValueError, match="control character"):
-        agi.stream_file(text)
-    with pytest.raises(ValueError, match="line break"):
-        agi.send_command(f"EXEC {text}\n")
-    theirs.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        theirs.recv(1)
-
-
-def test_quotes_and_backslashes_are_escaped(line: tuple[Agi, socket.socket]) -> None:
-    agi, theirs = line
-    theirs.sendall(b"200 result=0 endpos=1\n")
-    agi.stream_file('a "b" \\c', "1")
-    assert theirs.recv(100) == b'STREAM FILE "a \\"b\\" \\\\c" "1" 0\n'
-
-
-@pytest.mark.parametrize(
-    ("answer", "given"),
-    [
-        (b"200 result=12 (timeout)\n", ("12", True)),
-        (b"200 result= (timeout)\n", ("", True)),
-        (b"200 result=\n", ("", False)),
-        (b"200 result=1234\n", ("1234", False)),
-        (b"200 result=*12\n", ("*12", False)),
-    ],
-)
-def test_keys_and_time_outs_are_told_apart(
-    line: tuple[Agi, socket.socket], answer: bytes, given: tuple[str, bool]
-) -> None:
-    agi, theirs = line
-    theirs.sendall(answer)
-    assert agi.get_data("x", 1000, 4) == given
-
-
-def test_the_entry_is_found_in_the_request_too(line: tuple[Agi, socket.socket]) -> None:
-    agi, _ = line
-    agi.env = {"agi_request": "agi://127.0.0.1:4573/machine?x=1"}
-    found = entry_of(agi, {"machine": lambda _agi, _ivr: None})
-    assert callable(found)
-    agi.env = {"agi_request": "agi://127.0.0.1/"}
-    with pytest.raises(FlowError, match="there are machine"):
-        entry_of(agi, {"machine": lambda _agi, _ivr: None})
 
 
 # --- the process ------------------------------------------------------------------------------

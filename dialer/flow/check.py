@@ -56,7 +56,7 @@ def check_named(flows_dir: Path, name: str, language: str | None = None) -> list
     except FlowError as error:
         return [Problem(name, None, "readable", str(error), "correct the file")]
     problems = check_flow(flow, prompts)
-    if language is not None and language not in flow.languages:
+    if language is not None and not {language, language.split("-")[0]} & set(flow.languages):
         have = ", ".join(flow.languages)
         problems.append(
             Problem(name, None, "language", f"does not speak {language!r}", f"use one of {have}")
@@ -65,15 +65,16 @@ def check_named(flows_dir: Path, name: str, language: str | None = None) -> list
 
 
 def require_proven(flows_dir: Path, names: Iterable[str], language: str) -> None:
-    """Raises FlowError with every problem of these flows in that language; else nothing.
+    """Raises FlowError with every problem that these flows have for calls in that language.
 
-    To be asked before a campaign is created or started with them.
+    To be asked before a campaign is made with them.
     """
-    problems = [
-        str(problem)
-        for name in dict.fromkeys(names)
-        for problem in check_named(flows_dir, name, language)
-    ]
+    problems = []
+    for name in dict.fromkeys(names):
+        found = check_named(flows_dir, name, language)
+        if not found and load_named(flows_dir, name).kind is not FlowKind.CONVERSATION:
+            found = [Problem(name, None, "kind", "is a message for machines", "name another flow")]
+        problems += [str(problem) for problem in found]
     if problems:
         raise FlowError("\n".join(problems))
 

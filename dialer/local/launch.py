@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from dialer.config import Settings
+from dialer.flow.check import require_proven
 from dialer.messaging.templates import MessageTemplateError, template_names
 from dialer.store import campaigns, companies
 from dialer.store.campaign_file import CampaignFile
@@ -33,7 +34,8 @@ def make_campaign(
 ) -> tuple[int, list[str]]:
     """Make the campaign, a draft without leads: its id, and warnings to show.
 
-    Raises PlanError for what is wrong in the file and NotPossible for what does not exist.
+    Raises PlanError for what is wrong in the file, NotPossible for what does not exist, FlowError
+    for a flow that is not proven.
     """
     company = companies.find_company(connection, wanted.company)
     numbers: tuple[str, ...] = wanted.caller_ids
@@ -48,6 +50,8 @@ def make_campaign(
         known(settings, wanted.language),
         now.date(),
     )
+    flows = [plan.flow, *(step.flow for step in plan.fallback if step.flow is not None)]
+    require_proven(settings.flows_dir, flows, plan.language)
     if pool_id is None:
         pool_id = companies.create_pool(
             connection, company.id, f"of {plan.name}"[:100], plan.caller_ids, actor, now
