@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import threading
 from collections.abc import Callable
@@ -109,6 +110,8 @@ def run_ivr(settings: Settings, enqueue: Enqueue, ready: Callable[[int], None]) 
         signal.signal(number, lambda *_: stop.set())
     ivr = build(settings, enqueue)
     server = AgiServer(ivr, settings.agi_host, settings.agi_port)
+    if not ipaddress.ip_address(server.host).is_loopback:
+        log.warning("FastAGI has no password: let only Asterisk reach it", host=server.host)
     with serve_health(settings.ivr_health_port, "ivr", checks(ivr)):
         for name, check in checks(ivr).items():
             if reason := check():

@@ -92,6 +92,11 @@ class AgiServer:
         return int(self._listener.server_address[1])
 
     @property
+    def host(self) -> str:
+        """The address it listens on."""
+        return str(self._listener.server_address[0])
+
+    @property
     def active(self) -> int:
         """Sessions going on now."""
         with self._idle:
