@@ -48,7 +48,7 @@ def test_each_script_has_its_expectation_and_says_what_can_be_said(persona: obje
             if line.startswith("Playback("):
                 spoken = line.partition("/")[2].partition(",")[0]
                 assert spoken in SPOKEN or spoken in TONES
-        assert lines[-1].startswith(("Wait(", "Hangup(", "PJSIPHangup(", "SendDTMF("))
+        assert lines[-1].startswith(("Wait(", "Hangup(", "PJSIPHangup(", "SendDTMF(", "Record("))
 
 
 def test_what_comes_call_by_call() -> None:

@@ -71,6 +71,11 @@ def stay(seconds: float = 60.0) -> Step:
     return _step(f"Wait({seconds:g})")
 
 
+def record(longest: float = 60.0) -> Step:
+    """Record what the other side says, until it hangs up: ``<carrier>/spool/recordings``."""
+    return _step(f"Record(${{recordings}}/${{number}}-${{EPOCH}}.alaw,0,{longest:g},qk)")
+
+
 def hang_up(cause: int = 16) -> Step:
     """Put down the receiver, or refuse the call with a Q.850 cause."""
     return _step(f"Hangup({cause})")

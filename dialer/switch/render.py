@@ -230,7 +230,8 @@ def _write_instance(
         for name, template in files.items()
     }
     texts |= dict.fromkeys(_EMPTY, "; Asterisk's defaults.\n")
-    for path in (dirs.etc, dirs.var, dirs.var / "keys", dirs.log, dirs.spool, dirs.run):
+    recordings = dirs.spool / "recordings"
+    for path in (dirs.etc, dirs.var, dirs.var / "keys", dirs.log, recordings, dirs.run):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in texts.items():
         _write_if_changed(dirs.etc / name, text, 0o600 if name in _SECRET_FILES else 0o640)
