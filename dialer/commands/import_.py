@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dialer.commands import common
@@ -20,7 +21,7 @@ from dialer.importing.errors import ImportFileError
 from dialer.importing.headers import FIELDS
 from dialer.importing.run import Options, Summary, import_file
 from dialer.logs import get_logger
-from dialer.store.companies import NewCompany
+from dialer.store.companies import NewCompany, NotPossible
 from dialer.store.import_sink import DatabaseSink, find_target
 
 log = get_logger(__name__)
@@ -31,7 +32,7 @@ _REASONS_SHOWN = 8
 
 @click.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--company", help="Where there are several; a new name makes the company.")
+@click.option("--company", help="Where there are several; with --country it may be a new one.")
 @with_company_options
 @click.option("--campaign", help="Also make a lead of each account in this campaign.")
 @click.option(
@@ -96,6 +97,12 @@ def import_(
     )
 
     def new(name: str) -> NewCompany:
+        # A slip in the name must not put debtors into a company of its own.
+        if click.get_current_context().get_parameter_source("country") is ParameterSource.DEFAULT:
+            raise NotPossible(
+                f"there is no company {name!r}; `dialer company list` shows them. To make it with"
+                " this import, say --country too"
+            )
         return new_company(name, country, timezone, spoken_name, callback_number)
 
     engine = common.require_database(load_settings())

@@ -316,7 +316,7 @@ def clean_text(text: str, what: str) -> str:
     """
     text = _bounded(text)
     if text.isascii() and text.isalnum():
-        return text  # most cells
+        return "" if text.upper() in _EMPTY else text  # most cells
     if has_control(text):
         raise CellError(f"the {what} has control characters")
     text = _INVISIBLE.sub("", text)

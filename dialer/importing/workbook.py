@@ -35,14 +35,14 @@ class Workbook:
     def __init__(self, path: Path, sheet: str | None = None) -> None:
         """Open it. Raises ImportFileError for no workbook, one too large, or without the sheet."""
         _check_archive(path)
+        self._file = path.open("rb")  # ours to close: the library forgets it where it fails
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about styles and extensions, nothing of ours
-                self._book = openpyxl.load_workbook(path, read_only=True)
-        except Exception as error:  # the library lets through whatever the XML provokes
-            raise ImportFileError(f"the workbook is damaged: {type(error).__name__}") from error
-        self._sheet: Any = _choose(self._book, sheet)
-        self._sheet.reset_dimensions()  # other programs write wrong ones
+            self._book = _load(self._file)
+            self._sheet: Any = _choose(self._book, sheet)
+            self._sheet.reset_dimensions()  # other programs write wrong ones
+        except BaseException:
+            self._file.close()
+            raise
         self._spool: IO[bytes] | None = None
 
     @property
@@ -53,6 +53,7 @@ class Workbook:
     def close(self) -> None:
         """Close the file, and forget the rows."""
         self._book.close()
+        self._file.close()
         if self._spool is not None:
             self._spool.close()
 
@@ -114,6 +115,15 @@ def _check_archive(path: Path) -> None:
         ratio = entry.file_size / max(entry.compress_size, 1)
         if entry.file_size > SUSPECT_SIZE and ratio > LARGEST_RATIO:
             raise ImportFileError("the workbook unpacks to far more than a list of debtors would")
+
+
+def _load(file: IO[bytes]) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and extensions, nothing of ours
+            return openpyxl.load_workbook(file, read_only=True)
+    except Exception as error:  # the library lets through whatever the XML provokes
+        raise ImportFileError(f"the workbook is damaged: {type(error).__name__}") from error
 
 
 def _choose(book: Any, wanted: str | None) -> Any:

@@ -74,7 +74,12 @@ def add_leads(
     parts = [wanted]
     if account_ids is not None:
         parts = [wanted.where(account.c.id.in_(part)) for part in _chunks(account_ids)]
-    return sum(connection.execute(insert(lead).from_select(columns, p)).rowcount for p in parts)
+    # SQLAlchemy keeps the count of an INSERT only when asked to.
+    inserts = [
+        insert(lead).from_select(columns, part).execution_options(preserve_rowcount=True)
+        for part in parts
+    ]
+    return sum(connection.execute(one).rowcount for one in inserts)
 
 
 class SeenDebtors:
