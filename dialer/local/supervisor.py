@@ -179,6 +179,18 @@ class Supervisor:
         """How often it was started again. Raises KeyError."""
         return self._children[name].restarts
 
+    def wait_for_restart(self, name: str, after: int = 0, seconds: float = 60.0) -> bool:
+        """Wait until it was started again more than ``after`` times and is ready; whether it
+        was within ``seconds``. Raises KeyError."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            child = self._children[name]
+            ready = child.component.ready
+            if child.restarts > after and self.alive(name) and (ready is None or ready()):
+                return True
+            time.sleep(POLL_SECONDS)
+        return False
+
     def alive(self, name: str) -> bool:
         """Whether it runs at this moment."""
         child = self._children.get(name)
