@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,7 @@ def import_(
     extra = {"company": target.company, "campaign": campaign, "dry_run": dry_run}
     if as_json:
         figures = {"seconds": round(seconds, 3), "rows_per_second": round(summary.rows / seconds)}
-        common.write_json({**extra, "import": sink.batch_id, **asdict(summary), **figures})
+        common.write_json({**extra, "import": sink.batch_id, **summary.values(), **figures})
     else:
         _show(summary, extra, seconds)
     return PARTLY if summary.rejected else OK

@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialer.domain.debtor_row import BatchResult, Caution, Concern, DebtorRow, RowFate
 from dialer.importing.amounts import Notation
@@ -109,6 +109,12 @@ class Summary:
     warnings: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     rejects_file: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """As JSON has it."""
+        # Not dataclasses.asdict: it takes a Counter's pairs for its keys.
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return found | {"warnings": dict(self.warnings), "reasons": dict(self.reasons)}
 
     def add(self, result: BatchResult) -> None:
         """Count a batch's changes."""
