@@ -53,8 +53,13 @@ async def measure(rate: float, calls: int) -> None:
     with tempfile.TemporaryDirectory(prefix="ami-clock-") as folder:
         async with SipPeer(Behaviour(ring=0.2, talk=0.8)) as peer:
             settings = load_settings(
-                home=Path(folder), trunk=f"127.0.0.1:{peer.port}", sip_port=SIP, ami_port=AMI,
-                agi_port=AGI, rtp_start=RTP, rtp_end=RTP + 3999,
+                home=Path(folder),
+                trunk=f"127.0.0.1:{peer.port}",
+                sip_port=SIP,
+                ami_port=AMI,
+                agi_port=AGI,
+                rtp_start=RTP,
+                rtp_end=RTP + 3999,
             )
             instance = prepare_product(settings, ensure_asterisk())
             server = await asyncio.start_server(_answer_agi, "127.0.0.1", AGI, backlog=1000)
@@ -94,7 +99,10 @@ async def _run(secret: str, peer: SipPeer, rate: float, calls: int, home: Path) 
         asked[attempt] = time.time()
         await link.originate(
             OriginateRequest(
-                attempt, trunk.dial_string(number), trunk.caller_id_value("+34911000111"), 20,
+                attempt,
+                trunk.dial_string(number),
+                trunk.caller_id_value("+34911000111"),
+                20,
                 variables={names.VAR_DETECTOR: "talk"},
             )
         )
@@ -117,10 +125,16 @@ async def _run(secret: str, peer: SipPeer, rate: float, calls: int, home: Path) 
                 found.append(at.timestamp() - message.at)  # type: ignore[attr-defined]
         return found
 
-    print(f"{calls} calls at {rate:g}/s, {len(invites)} INVITEs, garbage {link.garbage}, "
-          f"our CPU {cpu / calls * 1000:.2f} ms a call (peer included)")
-    print(_figures("INVITE received - originate called",
-                   [m.at - asked[of_call[c]] for c, m in invites.items()]))
+    print(
+        f"{calls} calls at {rate:g}/s, {len(invites)} INVITEs, garbage {link.garbage}, "
+        f"our CPU {cpu / calls * 1000:.2f} ms a call (peer included)"
+    )
+    print(
+        _figures(
+            "INVITE received - originate called",
+            [m.at - asked[of_call[c]] for c, m in invites.items()],
+        )
+    )
     print(_figures("DialBegin - INVITE received", difference(dict(invites), ev.DialBegun)))
     print(_figures("Newstate up - 200 sent", difference(dict(oks), ev.Answered)))
     print(_figures("HangupRequest - BYE sent", difference(dict(byes), ev.HangupRequested)))

@@ -24,8 +24,14 @@ def environment(tmp_path: Path, asterisk_binary: AsteriskBinary) -> dict[str, st
     ports = {
         f"DIALER_{name.upper()}": str(getattr(settings, name))
         for name in (
-            "sip_port", "ami_port", "rtp_start", "rtp_end", "carrier_sip_port",
-            "carrier_ami_port", "carrier_rtp_start", "carrier_rtp_end",
+            "sip_port",
+            "ami_port",
+            "rtp_start",
+            "rtp_end",
+            "carrier_sip_port",
+            "carrier_ami_port",
+            "carrier_rtp_start",
+            "carrier_rtp_end",
         )
     }
     return {**os.environ, **ports, "DIALER_HOME": str(settings.home)}
@@ -36,7 +42,10 @@ def running(command: str, environment: dict[str, str]) -> Iterator[subprocess.Po
     """The command, once it says that it is ready."""
     with subprocess.Popen(
         [sys.executable, "-m", "dialer", command],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -96,7 +105,12 @@ def test_a_mistake_in_the_trunks_is_told_in_one_line(environment: dict[str, str]
     (home / "trunks.yaml").write_text("trunks: [{name: big, address: 'sip:x.net'}]")
     done = subprocess.run(
         [sys.executable, "-m", "dialer", "asterisk"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=30,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
     assert done.returncode == 1
     assert "without sip: before it" in done.stderr and "Traceback" not in done.stderr
@@ -105,7 +119,12 @@ def test_a_mistake_in_the_trunks_is_told_in_one_line(environment: dict[str, str]
 def test_render_only_writes_and_says_where(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dialer", "asterisk", "--render-only"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=30,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     folder = Path(done.stdout.strip())
     assert (folder / "etc" / "pjsip.conf").is_file()

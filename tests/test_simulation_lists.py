@@ -54,7 +54,9 @@ def test_each_script_has_its_expectation_and_says_what_can_be_said(persona: obje
 def test_what_comes_call_by_call() -> None:
     persona = named("hangs_up_then_listens")
     assert [persona.expected_at(call) for call in (1, 2, 3)] == [
-        Disposition.ANSWERED_ABANDONED, Disposition.PROMISE, Disposition.PROMISE,
+        Disposition.ANSWERED_ABANDONED,
+        Disposition.PROMISE,
+        Disposition.PROMISE,
     ]
     assert persona.script_at(1) != persona.script_at(2) == persona.script_at(9)
 
@@ -109,5 +111,7 @@ def test_the_file_is_what_the_importer_reads(tmp_path: Path) -> None:
         rows = list(csv.DictReader(source))
     assert tuple(rows[0]) == COLUMNS
     assert [row["documento"] for row in rows] == [lead.document for lead in leads]
-    assert all(float(row["importe"]) * 100 == pytest.approx(lead.amount)
-               for row, lead in zip(rows, leads, strict=True))
+    assert all(
+        float(row["importe"]) * 100 == pytest.approx(lead.amount)
+        for row, lead in zip(rows, leads, strict=True)
+    )

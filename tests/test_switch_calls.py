@@ -149,7 +149,11 @@ def test_a_debtor_who_hangs_up(asterisk_pair: AsteriskPair) -> None:
             attempt = await calls.place(number)
             events = await calls.until(attempt, ev.Ended)
             assert kinds([e for e in events if "Talking" not in type(e).__name__]) == [
-                "DialBegun", "Ringing", "Answered", "HangupRequested", "Ended",
+                "DialBegun",
+                "Ringing",
+                "Answered",
+                "HangupRequested",
+                "Ended",
             ]
             assert ended(events).sip_status is None
             assert paths.get_nowait() == "flow"

@@ -27,8 +27,12 @@ from dialer.switch.render import (
 from dialer.switch.trunks import load_trunks
 
 BINARY = AsteriskBinary(
-    "system", "22.1.0", ("/usr/sbin/asterisk",), Path("/usr/lib/asterisk/modules"),
-    Path("/usr/share/asterisk"), Path("/usr/share/asterisk/sounds"),
+    "system",
+    "22.1.0",
+    ("/usr/sbin/asterisk",),
+    Path("/usr/lib/asterisk/modules"),
+    Path("/usr/share/asterisk"),
+    Path("/usr/share/asterisk/sounds"),
 )
 
 
@@ -129,7 +133,10 @@ def test_the_dialplan_answers_at_once_and_every_context_sees_the_end(settings: S
     text = (product(settings) / "extensions.conf").read_text()
     contexts = re.split(r"^\[", text, flags=re.MULTILINE)[2:]  # after the head and [general]
     assert {one.partition("]")[0] for one in contexts} == {
-        names.CONTEXT_OUTBOUND, names.CONTEXT_MACHINE, "dialer-fax", "dialer-inbound",
+        names.CONTEXT_OUTBOUND,
+        names.CONTEXT_MACHINE,
+        "dialer-fax",
+        "dialer-inbound",
     }
     assert all(re.search(r"^exten => h,1,", one, re.MULTILINE) for one in contexts)
     outbound = contexts[0]

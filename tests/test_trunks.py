@@ -47,7 +47,8 @@ def test_dialer_trunk_takes_every_trunks_place(tmp_path: Path) -> None:
     )
     trunks = load_trunks(settings)
     assert {t.name: t.address for t in trunks.trunks} == {
-        "big": "127.0.0.1:5062", "carrier": "127.0.0.1:5062",
+        "big": "127.0.0.1:5062",
+        "carrier": "127.0.0.1:5062",
     }
     assert trunks.get("big").transport == "udp" and trunks.get("big").username is None
 
@@ -72,9 +73,7 @@ def test_number_formats(form: Any, prefix: str, dialled: str, shown: str) -> Non
 
 
 def test_the_national_form_has_the_trunk_digit_where_a_country_uses_one() -> None:
-    trunk = Trunk.model_validate(
-        {"name": "t", "address": "192.0.2.1", "number_format": "national"}
-    )
+    trunk = Trunk.model_validate({"name": "t", "address": "192.0.2.1", "number_format": "national"})
     assert trunk.number("+442079460000") == "02079460000"
 
 

@@ -19,13 +19,16 @@ from stdnum.es import dni, nie
 
 from dialer.simulation.personas import PERSONAS, Persona
 
+# fmt: off
 COLUMNS = (
     "documento", "nombre", "telefono1", "telefono2", "referencia", "importe", "moneda",
     "vencimiento", "email", "idioma",
 )
+# fmt: on
 """The columns of the file, as the importer reads them."""
 
 _AREAS = ("91", "93", "94", "95", "96", "97", "98")
+# fmt: off
 _GIVEN = (
     "Carmen", "Antonio", "María", "José", "Ana", "Manuel", "Laura", "Francisco", "Isabel",
     "David", "Lucía", "Javier", "Marta", "Carlos", "Elena", "Miguel", "Paula", "Rafael",
@@ -38,6 +41,7 @@ _FAMILY = (
     "Romero", "Alonso", "Gutiérrez", "Navarro", "Torres", "Domínguez", "Vázquez", "Ramos",
     "Gil", "Ramírez", "Serrano", "Blanco", "Molina",
 )
+# fmt: on
 _PLAIN = str.maketrans("áéíóúñü", "aeiounu")
 _TRIES = 10_000
 

@@ -92,6 +92,7 @@ def _gone_after(seconds: float, *first: str) -> Script:
 _AT_ONCE = _gone_after(0.4)
 _NOBODY: Script = (ring(90), hang_up(19))
 
+# fmt: off
 _ALL = (
     Persona("10", "payer", "hears the prompts out and asks for the payment link (1)",
             (_patient("1"),), (D.LINK_SENT,), weight=0.5),
@@ -179,6 +180,7 @@ _ALL = (
             ((ring(1), answer(), wait(0.5), say("fax_ced"), wait(1), say("fax_ced"), stay(20)),),
             (D.MACHINE,)),
 )
+# fmt: on
 
 PERSONAS: dict[str, Persona] = {persona.code: persona for persona in _ALL}
 """Every persona by its code. A number ending in another pair of digits is unallocated."""

@@ -89,18 +89,14 @@ class Connection(Manager):  # type: ignore[misc]
             await self.opened.wait()
             gone = asyncio.ensure_future(self.lost.wait())
             try:
-                await asyncio.wait(
-                    {self.login_answer, gone}, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait({self.login_answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 gone.cancel()
         if not self.login_answer.done():
             raise ConnectionResetError("the connection was closed during the login")
         return bool(self.login_answer.result().success)
 
-    async def ask(
-        self, action: dict[str, Any], within: float, *, whole_list: bool = False
-    ) -> Any:
+    async def ask(self, action: dict[str, Any], within: float, *, whole_list: bool = False) -> Any:
         """Send an action and wait for its response (or its list of messages).
 
         Raises TimeoutError, and ConnectionError when the connection goes meanwhile.

@@ -5,6 +5,7 @@ A name that this version of Asterisk lacks does no harm in the list.
 
 from __future__ import annotations
 
+# fmt: off
 _PROTOCOLS = (
     "chan_audiosocket", "chan_console", "chan_dahdi", "chan_iax2", "chan_mgcp", "chan_motif",
     "chan_sip", "chan_skinny", "chan_unistim", "chan_websocket", "pbx_dundi", "res_xmpp",
@@ -76,6 +77,7 @@ _CODECS = (
     "res_format_attr_opus", "res_format_attr_silk", "res_format_attr_siren14",
     "res_format_attr_siren7", "res_format_attr_vp8", "res_rtp_multicast",
 )
+# fmt: on
 
 _BOTH = _PROTOCOLS + _SIDE_DOORS + _HTTP + _DATABASES + _SIP_EXTRAS + _OFFICE + _CODECS
 

@@ -32,8 +32,14 @@ TALK = TalkRules()
 """What TALK_DETECT is told; the detector's own parameters."""
 
 _COMMON = (
-    "asterisk.conf", "logger.conf", "cel.conf", "cdr.conf", "rtp.conf", "modules.conf",
-    "manager.conf", "indications.conf",
+    "asterisk.conf",
+    "logger.conf",
+    "cel.conf",
+    "cdr.conf",
+    "rtp.conf",
+    "modules.conf",
+    "manager.conf",
+    "indications.conf",
 )
 _EMPTY = ("acl.conf", "udptl.conf", "pjproject.conf", "features.conf", "ccss.conf")
 """Asterisk's defaults are meant; without the file it logs an error at each start."""
@@ -54,8 +60,16 @@ _CARRIER_FILTERS = (
     "^Event: Newstate.*ChannelState: 6",
 )
 _DISABLED_EVENTS = (
-    "DTMFBegin", "DTMFEnd", "Newexten", "VarSet", "RTCPSent", "RTCPReceived",
-    "SuccessfulAuth", "ChallengeSent", "ContactStatus", "DeviceStateChange",
+    "DTMFBegin",
+    "DTMFEnd",
+    "Newexten",
+    "VarSet",
+    "RTCPSent",
+    "RTCPReceived",
+    "SuccessfulAuth",
+    "ChallengeSent",
+    "ContactStatus",
+    "DeviceStateChange",
 )
 
 
@@ -206,9 +220,7 @@ def _values(settings: Settings, binary: AsteriskBinary, which: str) -> dict[str,
         "noload": modules.CARRIER_NOLOAD if carrier else modules.PRODUCT_NOLOAD,
         "ami_port": settings.carrier_ami_port if carrier else settings.ami_port,
         "ami_user": names.CARRIER_AMI_USER if carrier else settings.ami_user,
-        "ami_secret": settings.secret(
-            names.SECRET_CARRIER_AMI if carrier else names.SECRET_AMI
-        ),
+        "ami_secret": settings.secret(names.SECRET_CARRIER_AMI if carrier else names.SECRET_AMI),
         "ami_read": "system,call" if carrier else "system,call,user",
         "ami_write": "" if carrier else "originate,call,reporting",
         "disabled_events": _DISABLED_EVENTS,
