@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, time
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialer.config import ROOT
 from dialer.domain.model import (
     CampaignPlan,
     DayWindow,
     Detector,
     Disposition,
     MachineAction,
+    RetryRule,
     StepKind,
 )
 from dialer.store.campaign_file import (
@@ -26,6 +29,7 @@ from dialer.store.campaign_file import (
     parse_window,
     read_campaign_file,
 )
+from dialer.store.countries import COUNTRIES
 from dialer.store.plans import DEFAULT_RETRY, Company, Known, make_plan, plan_json, plan_of
 
 TODAY = date(2026, 3, 16)
@@ -279,3 +283,45 @@ def test_days_may_be_ranges_lists_and_go_over_the_week_s_end() -> None:
     assert [w.weekday for w in parse_window(["sat-mon 09:00-10:00"])] == [0, 5, 6]
     assert [w.weekday for w in parse_window(["MON, wed-thu 9:00 - 10:00"])] == [0, 2, 3]
     assert parse_window(["sun 00:00-24:00"]) == (DayWindow(6, time(), time()),)
+
+
+# --- what docs/campaigns.md and the sample say -----------------------------------------------
+
+DOCS = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")]
+        for line in DOCS.splitlines() if line.startswith("|")]  # fmt: skip
+
+
+def test_every_key_is_explained() -> None:
+    explained = {word for row in ROWS for word in re.findall(r"`([a-z_]+)`", row[0])}
+    assert set(CampaignFile.model_fields) <= explained
+
+
+def test_the_default_retries_are_those_of_the_page() -> None:
+    written = {row[0].strip("`"): row[1:] for row in ROWS if len(row) == 5}
+    for kind, rule in DEFAULT_RETRY.items():
+        delay, growth, longest, calls = written[kind.value]
+        assert (
+            RetryRule(parse_duration(delay), float(growth), parse_duration(longest), int(calls))
+            == rule
+        )
+
+
+def test_the_rules_by_country_are_those_of_the_page() -> None:
+    written = {row[0]: row for row in ROWS if len(row) == 4}
+    for code, rules in COUNTRIES.items():
+        _, window, caps, source = written[code]
+        assert caps == f"{rules.max_per_day}, {rules.max_per_week}"
+        assert source == rules.source
+        hours = [
+            (time(int(start)), time(int(end)))
+            for start, end in re.findall(r"([0-9]+)-([0-9]+)", window)
+        ]
+        assert {(w.start, w.end) for w in parse_window(rules.window)} == set(hours)
+
+
+def test_the_sample_is_a_campaign_without_warnings() -> None:
+    file = read_campaign_file(ROOT / "docs" / "samples" / "campaign.yaml")
+    plan, warnings = make_plan(file, FIXED, SPAIN, KNOWN, TODAY)
+    assert warnings == []
+    assert plan.fallback[0].flow == "second_try"
