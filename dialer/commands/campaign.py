@@ -10,7 +10,7 @@ import click
 from dialer.commands import common
 from dialer.config import load_settings
 from dialer.local.launch import make_campaign
-from dialer.store import campaigns, idle, imports
+from dialer.store import campaigns, idle, imports, leases
 from dialer.store.campaign_file import CampaignFile, campaign_of, parse_campaign_values
 from dialer.store.campaigns import Action
 from dialer.store.plans import plan_of
@@ -216,10 +216,14 @@ def why(name: str, as_json: bool) -> None:
         row = campaigns.find(connection, name)
         trunk = load_trunks(settings).by_name.get(row.plan["trunk"])
         limit = trunk.max_channels if trunk is not None else None
-        reasons = idle.why_idle(connection, row.id, common.now(), limit)
+        moment = common.now()
+        reasons = idle.why_idle(connection, row.id, moment, limit)
+        engine = leases.holder(connection, row.id, moment)
         if trunk is None:
             reasons.insert(0, f"the trunk {row.plan['trunk']} is not configured any more")
     if as_json:
-        common.write_json({"campaign": name, "reasons": reasons})
-    else:
-        click.echo(idle.explain(reasons, name))
+        common.write_json({"campaign": name, "reasons": reasons, "engine": engine})
+        return
+    click.echo(idle.explain(reasons, name))
+    if engine is not None:
+        click.echo(f"{name}: run by the engine {engine}")

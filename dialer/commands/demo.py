@@ -122,7 +122,7 @@ def _tell(found: dict[str, Any], trunk: str | None) -> int:
             f"{key} {value} ms" for key, value in carrier["redial_latency_ms"].items()
         )
         click.echo(f"hang-up to the next INVITE as the carrier saw it: {times}")
-    if trunk is not None:
+    if found["match"] is None:
         click.echo(f"the calls went to {trunk}: what should have come of them is not known")
         return OK
     if found["match"]:

@@ -120,6 +120,8 @@ def run_demo(
                 _wait_until_over(engine, campaign_id, options, watch)
                 _wait_for_messages(engine, campaign_id)
             found = _result(engine, campaign_id, options, seen())
+            if settings.trunk is not None and not found["match"]:
+                found["match"] = None  # who lives behind that peer is not known
             found |= {
                 "campaign": name,
                 "home": str(settings.home),

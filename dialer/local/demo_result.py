@@ -27,7 +27,8 @@ def result(
     connection: Connection, campaign_id: int, plan: CampaignPlan, seen: Witnessed
 ) -> dict[str, Any]:
     """The figures of the campaign; ``match`` is whether every lead came to what its persona and
-    the plan say (``differences`` names those that did not)."""
+    the plan say (``differences`` names those that did not, ``other_ways`` those whose calls on the
+    way there ended otherwise)."""
     figures = reports.report(connection, campaign_id)
     leads = _leads(connection, campaign_id, plan)
     differences = [one.told() for one in leads if not one.matches]
