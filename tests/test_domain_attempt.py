@@ -77,6 +77,7 @@ def test_answered_calls_end_by_their_stage(
         (22, 410, False, Disposition.INVALID_NUMBER),
         (34, 503, False, Disposition.CONGESTION),
         (19, 480, True, Disposition.NO_ANSWER),
+        (19, 480, False, Disposition.FAILED),  # our time-out again, under Asterisk's name for it
         (0, None, True, Disposition.NO_ANSWER),  # our own time-out while it rang
         (0, None, False, Disposition.FAILED),  # the trunk never replied
         (127, 599, False, Disposition.FAILED),
@@ -88,6 +89,13 @@ def test_unanswered_calls_end_by_what_the_network_said(
     ringing = (ev.Ringing(ID, at(1)),) if rang else ()
     ended, _ = run(ev.DialBegun(ID, at(0)), *ringing, ev.Ended(ID, at(20), q850, sip))
     assert conclude(ended) is expected
+
+
+def test_a_network_that_gives_up_without_ringing_is_no_answer() -> None:
+    ended, _ = run(
+        ev.DialBegun(ID, at(0)), ev.HangupRequested(ID, at(9), 20), ev.Ended(ID, at(9), 20, 480)
+    )
+    assert conclude(ended) is Disposition.NO_ANSWER
 
 
 def test_a_hang_up_before_the_answer_is_not_a_debtors() -> None:

@@ -317,6 +317,19 @@ def test_what_the_ivr_wrote_survives_the_engine(database: Engine) -> None:
     assert world.rows(t.lead)[0].closed_reason == "promise"
 
 
+def test_a_choice_that_was_written_counts_though_its_event_died_with_the_line(
+    database: Engine,
+) -> None:
+    world = World(database)
+    world.lead()
+    (first,) = claim(world)
+    with database.begin() as c:
+        c.execute(insert(t.flow_outcome).values(attempt_id=first.id, outcome="opted_out", at=NOW))
+    follow_up = end(world, [hung_up(first)])
+    assert [one.disposition for one in follow_up.concluded] == [Disposition.OPTED_OUT]
+    assert follow_up.place == []
+
+
 def test_an_ended_attempt_is_never_opened_again(database: Engine) -> None:
     world = World(database)
     world.lead()

@@ -50,7 +50,11 @@ class World:
     """Makes rows; every debtor has one account and one lead."""
 
     def __init__(
-        self, engine: Engine, campaign_plan: CampaignPlan | None = None, at: datetime = NOW
+        self,
+        engine: Engine,
+        campaign_plan: CampaignPlan | None = None,
+        at: datetime = NOW,
+        company: str = "Acme",
     ) -> None:
         self.engine = engine
         self.plan = campaign_plan or plan()
@@ -58,7 +62,7 @@ class World:
         self._numbers = itertools.count(1)
         with engine.begin() as c:
             self.company_id = _insert(
-                c, t.company, name="Acme", country="ES", timezone="Europe/Madrid",
+                c, t.company, name=company, country="ES", timezone="Europe/Madrid",
                 spoken_name="Acme", callback_number=POOL[0], created_at=at,
             )  # fmt: skip
             self.pool_id = _insert(c, t.caller_id_pool, company_id=self.company_id, name="pool")
@@ -78,11 +82,16 @@ class World:
     def lead(
         self, *numbers: str, line_type: LineType = LineType.MOBILE, timezone: str | None = None
     ) -> int:
-        """A debtor with these phones (one made up if none) and a lead; the lead's id."""
+        """A debtor with these phones (one made up if none) and a lead; the lead's id.
+
+        The last four digits of the document are those of the first phone, as the simulated
+        debtors have it.
+        """
         n = next(self._numbers)
+        document = f"{n:04d}{numbers[0][-4:]}X" if numbers else f"{n:08d}X"
         with self.engine.begin() as c:
             debtor_id = _insert(
-                c, t.debtor, company_id=self.company_id, document=f"{n:08d}X", name=f"Debtor {n}",
+                c, t.debtor, company_id=self.company_id, document=document, name=f"Debtor {n}",
                 country="ES", timezone=timezone, created_at=self.at,
             )  # fmt: skip
             for position, number in enumerate(numbers or (f"+346000{n:05d}",)):

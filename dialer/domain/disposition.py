@@ -68,9 +68,11 @@ def conclude(attempt: Attempt) -> Disposition:
 def _unanswered(attempt: Attempt) -> Disposition:
     if attempt.failure is not None:
         return Disposition.FAILED
-    if attempt.sip_status in _BY_SIP:
-        return _BY_SIP[attempt.sip_status]
-    if attempt.q850 in _BY_Q850:
-        return _BY_Q850[attempt.q850]
-    # Our own time-out gives no cause. It rang: nobody came. It did not: the trunk never replied.
+    told = _BY_SIP.get(attempt.sip_status or 0) or _BY_Q850.get(attempt.q850 or 0)
+    if told is not None and told is not Disposition.NO_ANSWER:
+        return told
+    if told is not None and attempt.hangup_requested_at is not None:
+        return told  # the network itself gave up
+    # Our own time-out, which Asterisk dresses up as 480. It rang: nobody came. It did not: the
+    # trunk never replied.
     return Disposition.NO_ANSWER if attempt.ringing_at is not None else Disposition.FAILED

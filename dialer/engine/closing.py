@@ -71,6 +71,7 @@ def close_attempts(connection: Connection, ended: Sequence[Attempt], closing: Cl
     """Conclude ended attempts and commit what follows each of them."""
     follow_up = FollowUp()
     fresh = [one for one in ended if not attempts.is_ended(connection, one.id)]
+    fresh = _with_written_outcomes(connection, fresh)
     follow_up.concluded = [one.with_(disposition=conclude(one)) for one in fresh]
     attempts.save_attempts(connection, follow_up.concluded)
     for one in follow_up.concluded:
@@ -79,6 +80,13 @@ def close_attempts(connection: Connection, ended: Sequence[Attempt], closing: Cl
     for one in follow_up.concluded:
         _follow(connection, one, contexts[one.lead_id], closing, follow_up)
     return follow_up
+
+
+def _with_written_outcomes(connection: Connection, ended: list[Attempt]) -> list[Attempt]:
+    """A line that dies right after a key takes the event with it, not what was written."""
+    asked = [one.id for one in ended if one.outcome is None and one.answered_at is not None]
+    written = attempts.written_outcomes(connection, asked) if asked else {}
+    return [one.with_(outcome=written[one.id]) if one.id in written else one for one in ended]
 
 
 def _retire_number(connection: Connection, one: Attempt, now: datetime) -> None:

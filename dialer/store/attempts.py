@@ -51,6 +51,16 @@ def save_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
         connection.execute(_UPDATE, rows)
 
 
+def written_outcomes(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Outcome]:
+    """What the IVR wrote down for these attempts: it stands even if its event never came."""
+    rows = connection.execute(
+        select(flow_outcome.c.attempt_id, flow_outcome.c.outcome).where(
+            flow_outcome.c.attempt_id.in_(attempt_ids)
+        )
+    )
+    return {row.attempt_id: Outcome(row.outcome) for row in rows}
+
+
 def is_ended(connection: Connection, attempt_id: str) -> bool:
     """Whether its end is in the database already. Locks the row: of two who would end it, one
     waits and then sees that it is ended."""
