@@ -117,7 +117,7 @@ def _tell(found: dict[str, Any], trunk: str | None) -> int:
         f"calls a second: asked {rate['asked']:g}, most in any 5 s {rate['most_in_5_s']:g};"
         f" calling took {found['seconds']['calling']:g} s"
     )
-    if carrier:
+    if carrier and carrier["redials_measured"]:
         times = ", ".join(
             f"{key} {value} ms" for key, value in carrier["redial_latency_ms"].items()
         )
