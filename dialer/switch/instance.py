@@ -25,6 +25,7 @@ _BOOT_SECONDS = 60.0
 _TERM_SECONDS = 8.0
 _KILL_SECONDS = 5.0
 _ASK_SECONDS = 20.0
+_FREED_SECONDS = 5.0
 
 
 class InstanceError(Exception):
@@ -71,8 +72,8 @@ class AsteriskInstance:
 
         Ends a leftover of a crashed run of the same folder first. Raises InstanceError.
         """
-        self.end_leftover()
-        self._refuse_taken_ports()
+        # What it held is free a moment after it has gone.
+        self._refuse_taken_ports(_FREED_SECONDS if self.end_leftover() else 0.0)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         output = self.folder / "log" / "output.log"
         with output.open("wb") as sink:
@@ -91,9 +92,11 @@ class AsteriskInstance:
             raise
         log.info("asterisk started", folder=self.folder.name, pid=self.process.pid)
 
-    def _refuse_taken_ports(self) -> None:
+    def _refuse_taken_ports(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
         for kind, address, port in self.ports:
-            taken = port_taken(kind, address, port)
+            while (taken := port_taken(kind, address, port)) and time.monotonic() < deadline:
+                time.sleep(0.05)
             if taken:
                 raise InstanceError(
                     f"{kind} port {port} on {address} is taken ({taken}): end what uses it, or "
@@ -203,6 +206,7 @@ class AsteriskInstance:
         if pid is None:
             return False
         log.warning("ending what an earlier run left behind", pid=pid, folder=self.folder.name)
+        born = _born(pid)
         for number, patience in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
             try:
                 os.kill(pid, number)
@@ -210,7 +214,7 @@ class AsteriskInstance:
                 return True
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:
-                if not self._is_ours(pid):
+                if _born(pid) != born:
                     return True
                 time.sleep(0.05)
         raise InstanceError(f"the Asterisk of an earlier run (pid {pid}) does not end; end it")
@@ -232,10 +236,22 @@ class AsteriskInstance:
     def _is_ours(self, pid: int) -> bool:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return False
-        return os.fsencode(self.config_file) in words and state != "Z"
+        return os.fsencode(self.config_file) in words and _born(pid) is not None
+
+
+def _born(pid: int) -> str | None:
+    """When a living process began, in the kernel's ticks; None when there is none.
+
+    The command line will not do to see whether a process has gone: one that is ending loses it
+    first and its sockets last.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def port_taken(kind: str, address: str, port: int) -> str:
