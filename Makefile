@@ -19,6 +19,7 @@ test:  ## the tests
 
 lint:  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 bench: setup  ## the measurements

@@ -23,11 +23,12 @@ from sqlalchemy import Connection, Engine, insert
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from world import World, plan  # noqa: E402
+
 from dialer.engine.claiming import claim_and_commit  # noqa: E402
 from dialer.store import leases  # noqa: E402
 from dialer.store import tables as t  # noqa: E402
 from dialer.store.db import migrate, open_database  # noqa: E402
-from world import World, plan  # noqa: E402
 
 CHUNK = 5_000
 

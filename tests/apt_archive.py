@@ -18,7 +18,9 @@ class Keys:
     def gpg(self, *arguments: str) -> bytes:
         done = subprocess.run(
             ["gpg", "--batch", "--yes", "--passphrase", "", *arguments],
-            capture_output=True, check=True, env={**os.environ, "GNUPGHOME": str(self.home)},
+            capture_output=True,
+            check=True,
+            env={**os.environ, "GNUPGHOME": str(self.home)},
             timeout=60,
         )
         return done.stdout
@@ -32,8 +34,12 @@ class Keys:
         return path
 
     def stop(self) -> None:
-        subprocess.run(["gpgconf", "--kill", "all"], check=False, timeout=30,
-                       env={**os.environ, "GNUPGHOME": str(self.home)})
+        subprocess.run(
+            ["gpgconf", "--kill", "all"],
+            check=False,
+            timeout=30,
+            env={**os.environ, "GNUPGHOME": str(self.home)},
+        )
 
 
 class Archive:
@@ -49,7 +55,11 @@ class Archive:
         return f"file:{self.root}"
 
     def package(
-        self, suite: str, name: str, version: str, files: dict[str, str | Path],
+        self,
+        suite: str,
+        name: str,
+        version: str,
+        files: dict[str, str | Path],
         depends: str = "",
     ) -> None:
         """Build one package; a Path as content is a file to copy, text is an executable file."""
@@ -73,8 +83,12 @@ class Archive:
         folder = self.root / "pool" / suite
         folder.mkdir(parents=True, exist_ok=True)
         deb = folder / f"{name}_all.deb"
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(tree), str(deb)],
-                       check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(tree), str(deb)],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
         with (folder / "Packages").open("a") as index:
             index.write(
                 f"{control}Filename: pool/{suite}/{deb.name}\nSize: {deb.stat().st_size}\n"
@@ -83,8 +97,9 @@ class Archive:
 
     def publish(self, suite: str, key: str) -> None:
         """Write and sign the Release file of a suite."""
-        architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, text=True,
-                                      capture_output=True, timeout=30).stdout.strip()
+        architecture = subprocess.run(
+            ["dpkg", "--print-architecture"], check=True, text=True, capture_output=True, timeout=30
+        ).stdout.strip()
         folder = self.root / "dists" / suite
         index = folder / f"main/binary-{architecture}/Packages"
         index.parent.mkdir(parents=True, exist_ok=True)
@@ -97,5 +112,11 @@ class Archive:
             f"Architectures: {architecture} all\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
             f"SHA256:\n {digest} {index.stat().st_size} main/binary-{architecture}/Packages\n"
         )
-        self.keys.gpg("-u", f"{key}@example.invalid", "--clearsign",
-                      "-o", str(folder / "InRelease"), str(release))
+        self.keys.gpg(
+            "-u",
+            f"{key}@example.invalid",
+            "--clearsign",
+            "-o",
+            str(folder / "InRelease"),
+            str(release),
+        )

@@ -23,8 +23,17 @@ def free_ports(count: int) -> list[int]:
 
 def settings_at(home: Path) -> Settings:
     """Settings of an installation of its own, with free ports."""
-    names = ("sip_port", "ami_port", "agi_port", "carrier_sip_port", "web_port", "redis_port",
-             "engine_health_port", "ivr_health_port", "worker_health_port")
+    names = (
+        "sip_port",
+        "ami_port",
+        "agi_port",
+        "carrier_sip_port",
+        "web_port",
+        "redis_port",
+        "engine_health_port",
+        "ivr_health_port",
+        "worker_health_port",
+    )
     values: dict[str, Any] = dict(zip(names, free_ports(len(names)), strict=True))
     return Settings(home=home, cache=cache_folder(), **values)
 

@@ -143,7 +143,8 @@ def test_files_stay_small() -> None:
         str(path.relative_to(ROOT)): lines
         for folder in folders
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix in endings
+        if path.is_file()
+        and path.suffix in endings
         # A migration describes one state of all tables; it is written once and never edited.
         and "migrations/versions" not in str(path)
         and (lines := len(path.read_text().splitlines())) >= MOST_LINES

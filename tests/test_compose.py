@@ -84,8 +84,11 @@ def _known_settings() -> set[str]:
     known = {"DIALER_HOME"}
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        known |= set(map(str, alias.choices)) if alias is not None and hasattr(
-            alias, "choices") else {f"DIALER_{name.upper()}"}
+        known |= (
+            set(map(str, alias.choices))
+            if alias is not None and hasattr(alias, "choices")
+            else {f"DIALER_{name.upper()}"}
+        )
     return known
 
 
@@ -163,8 +166,9 @@ def test_only_web_sip_and_rtp_are_published() -> None:
     rtp = f"{environment['DIALER_RTP_START']}-{environment['DIALER_RTP_END']}"
     assert published == {
         "asterisk": [f"{sip}:{sip}/udp", f"{rtp}:{rtp}/udp"],
-        "web": ["${WEB_PUBLISH:-127.0.0.1:8080}:" + SERVICES["web"]["environment"]
-                ["DIALER_WEB_PORT"]],
+        "web": [
+            "${WEB_PUBLISH:-127.0.0.1:8080}:" + SERVICES["web"]["environment"]["DIALER_WEB_PORT"]
+        ],
     }
     assert COMPOSE["networks"]["backend"]["internal"] is True
     for name in ("postgres", "redis"):
@@ -227,8 +231,13 @@ def test_containers_of_ours_have_no_rights_to_spare() -> None:
 
 def _health(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = ROOT / "docker/healthcheck.py"
-    return subprocess.run([sys.executable, str(script), *arguments], text=True, timeout=30,
-                          capture_output=True, check=False)
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        text=True,
+        timeout=30,
+        capture_output=True,
+        check=False,
+    )
 
 
 def test_the_health_check_tells_well_from_unwell() -> None:

@@ -41,8 +41,13 @@ def test_a_host_name_that_is_slow_or_unknown(
 ) -> None:
     monkeypatch.setattr(machine, "RESOLVE_SECONDS", 0.05)
     hang = threading.Event()
-    tells(machine.host_name(subject, resolve=lambda _: hang.wait(20)), Status.FAULT,
-           "no answer within", "/etc/hosts", socket.gethostname())
+    tells(
+        machine.host_name(subject, resolve=lambda _: hang.wait(20)),
+        Status.FAULT,
+        "no answer within",
+        "/etc/hosts",
+        socket.gethostname(),
+    )
     hang.set()
 
     def unknown(_: str) -> None:
@@ -83,9 +88,7 @@ def test_too_few_open_files(subject: Subject) -> None:
         (20000, 40000, Status.WARNING, "32768-60999"),
     ],
 )
-def test_rtp_ranges(
-    tmp_path: Path, first: int, last: int, status: Status, word: str
-) -> None:
+def test_rtp_ranges(tmp_path: Path, first: int, last: int, status: Status, word: str) -> None:
     ephemeral = tmp_path / "range"
     ephemeral.write_text("32768\t60999\n")
     settings = Settings(home=tmp_path, rtp_start=first, rtp_end=last)
@@ -105,8 +108,13 @@ def _holder(port: int, *words: str) -> Iterator[None]:
         f"s = socket.create_server(('127.0.0.1', {port}))\n"
         "print(flush=True)\nsys.stdin.read()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, *words], cwd="/", text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd="/",
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert process.stdout is not None
     process.stdout.readline()
     try:
@@ -118,14 +126,18 @@ def _holder(port: int, *words: str) -> Iterator[None]:
 def test_a_port_held_by_another_program_is_named(subject: Subject) -> None:
     tells(machine.ports(subject), Status.OK)
     with _holder(subject.settings.web_port):
-        tells(machine.ports(subject), Status.FAULT, f"web {subject.settings.web_port}", "python",
-               "DIALER_WEB_PORT")
+        tells(
+            machine.ports(subject),
+            Status.FAULT,
+            f"web {subject.settings.web_port}",
+            "python",
+            "DIALER_WEB_PORT",
+        )
     with _holder(subject.settings.web_port, str(subject.settings.home)):
         tells(machine.ports(subject), Status.OK)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", subject.settings.sip_port))
-        tells(machine.ports(subject, owner=lambda *_: None), Status.FAULT, "SIP",
-               "another user")
+        tells(machine.ports(subject, owner=lambda *_: None), Status.FAULT, "SIP", "another user")
 
 
 # --- Redis, database, prompts --------------------------------------------------------------
@@ -155,8 +167,11 @@ def test_redis_that_may_lose_messages(subject: Subject, own_redis: RedisInstance
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("appendonly", "no")
         tells(services.redis_server(subject), Status.WARNING, "appendonly yes")
-    tells(services.redis_server(subject, now=lambda: time.time() - 3600), Status.FAULT,
-           "differs by 3600 s")
+    tells(
+        services.redis_server(subject, now=lambda: time.time() - 3600),
+        Status.FAULT,
+        "differs by 3600 s",
+    )
 
 
 def test_a_database_that_is_away_empty_or_old(tmp_path: Path, subject: Subject) -> None:
@@ -202,8 +217,9 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path) -> None:
     def fine(_: Subject) -> CheckResult:
         return ok("fine", "well")
 
-    results = doctor.run_checks(settings_at(tmp_path), ask=lambda _: "", checks=(broken, fine),
-                                running_checks=())
+    results = doctor.run_checks(
+        settings_at(tmp_path), ask=lambda _: "", checks=(broken, fine), running_checks=()
+    )
     assert [r.status for r in results] == [Status.FAULT, Status.OK]
     assert "34600111222" not in str(results)
 

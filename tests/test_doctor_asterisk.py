@@ -33,8 +33,9 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
 # --- Asterisk ------------------------------------------------------------------------------
 
 
-def test_asterisk_that_is_missing_or_misnamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-                                              ) -> None:
+def test_asterisk_that_is_missing_or_misnamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DIALER_ASTERISK", raising=False)
     nowhere = Settings(home=tmp_path, asterisk=str(tmp_path / "none"))
     tells(switch.version(Subject(nowhere)), Status.FAULT, "DIALER_ASTERISK", "make setup")
@@ -59,8 +60,9 @@ class Peer:
             if request == b"stop":
                 return
             keep = ("via:", "from:", "call-id:", "cseq:", "to:")
-            lines = [line for line in request.decode().split("\r\n")
-                     if line.lower().startswith(keep)]
+            lines = [
+                line for line in request.decode().split("\r\n") if line.lower().startswith(keep)
+            ]
             lines = [line + ";tag=1" if line.lower().startswith("to:") else line for line in lines]
             answer = "\r\n".join(["SIP/2.0 200 OK", *lines, "Content-Length: 0", "", ""])
             self._socket.sendto(answer.encode(), sender)
@@ -143,8 +145,12 @@ def test_a_trunk_that_answers(well: tuple[Subject, AsteriskInstance]) -> None:
 def test_a_trunk_that_does_not_answer(ill: tuple[Subject, AsteriskInstance]) -> None:
     subject, _ = ill
     tells(trunks.reachable(subject), Status.FAULT, "silent (127.0.0.1)", "firewall")
-    tells(_until(lambda: trunks.seen_by_asterisk(subject), Status.FAULT), Status.FAULT,
-           "silent", "calls are refused")
+    tells(
+        _until(lambda: trunks.seen_by_asterisk(subject), Status.FAULT),
+        Status.FAULT,
+        "silent",
+        "calls are refused",
+    )
 
 
 def test_a_tcp_trunk_is_reached_by_a_connection(subject: Subject) -> None:
@@ -197,24 +203,30 @@ def test_debugging_left_on_is_found(well: tuple[Subject, AsteriskInstance]) -> N
     tells(switch.log_levels(subject), Status.OK)
 
 
-def test_sip_messages_traced_into_a_log_are_found(
-    ill: tuple[Subject, AsteriskInstance]
-) -> None:
+def test_sip_messages_traced_into_a_log_are_found(ill: tuple[Subject, AsteriskInstance]) -> None:
     subject, instance = ill
     assert switch.wire_logging(subject).status is Status.OK
     instance.rx("pjsip set logger on")
     instance.rx("pjsip qualify silent")
-    tells(_until(lambda: switch.wire_logging(subject), Status.FAULT), Status.FAULT,
-           "SIP messages", "pjsip set logger off")
+    tells(
+        _until(lambda: switch.wire_logging(subject), Status.FAULT),
+        Status.FAULT,
+        "SIP messages",
+        "pjsip set logger off",
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("[Jan 1] VERBOSE[1] res_rtp_asterisk.c: Got  RTP packet from    127.0.0.1:4000 (type 8)",
-         "speech packets"),
-        ("[Jan 1] VERBOSE[1] res_agi.c: <PJSIP/x>AGI Tx >> agi_request: agi://127.0.0.1",
-         "AGI dialogue"),
+        (
+            "[Jan 1] VERBOSE[1] res_rtp_asterisk.c: Got  RTP packet from    127.0.0.1:4000 (type 8)",
+            "speech packets",
+        ),
+        (
+            "[Jan 1] VERBOSE[1] res_agi.c: <PJSIP/x>AGI Tx >> agi_request: agi://127.0.0.1",
+            "AGI dialogue",
+        ),
         ("[Jan 1] DTMF[1] channel.c: DTMF begin '4' received on PJSIP/x", "keys pressed"),
     ],
 )
@@ -252,5 +264,3 @@ def test_all_checks_of_a_running_installation(well: tuple[Subject, AsteriskInsta
     assert told["ports"].status is Status.OK, "its own Asterisk is no stranger"
     for result in results:
         assert (result.status is Status.OK) == (result.mend == "")
-
-

@@ -87,7 +87,8 @@ def test_sources_of_both_styles_are_read_and_others_left(tmp_path: Path) -> None
     (parts / "c.list.disabled").write_text("deb http://c.invalid/debian bookworm main\n")
     (parts / "d.list").write_text("deb cdrom:[Debian]/ bookworm main\n")
     assert [s.uri for s in read_sources(tmp_path)] == [
-        "http://a.invalid/debian", "http://b.invalid/debian",
+        "http://a.invalid/debian",
+        "http://b.invalid/debian",
     ]
     assert read_sources(tmp_path / "absent") == []
 
@@ -197,18 +198,34 @@ def _machine(archive: Archive, *trusted: str, codename: str = "bookworm") -> Mac
 
 def _asterisk_packages(archive: Archive, suite: str, version: str) -> None:
     says = version.partition(":")[2] or version
-    archive.package(suite, "libthing", "1", {
-        "usr/lib/x86_64-linux-gnu/libthing.so.1": "x",
-        "usr/lib64/ld-linux-x86-64.so.2": "#!/bin/sh\nshift 2\nexec \"$@\"\n",
-    })
-    archive.package(suite, "asterisk", version, {
-        "usr/sbin/asterisk": f"#!/bin/sh\necho Asterisk {says}\n",
-        "usr/share/asterisk/sounds/en_US_f_Allison/hello.gsm": "x",
-        "usr/share/asterisk/there": "-> /usr/share/asterisk/sounds",
-    }, depends="libthing, asterisk-modules")
-    archive.package(suite, "asterisk-modules", version, {
-        "usr/lib/x86_64-linux-gnu/asterisk/modules/chan_pjsip.so": "x",
-    })
+    archive.package(
+        suite,
+        "libthing",
+        "1",
+        {
+            "usr/lib/x86_64-linux-gnu/libthing.so.1": "x",
+            "usr/lib64/ld-linux-x86-64.so.2": '#!/bin/sh\nshift 2\nexec "$@"\n',
+        },
+    )
+    archive.package(
+        suite,
+        "asterisk",
+        version,
+        {
+            "usr/sbin/asterisk": f"#!/bin/sh\necho Asterisk {says}\n",
+            "usr/share/asterisk/sounds/en_US_f_Allison/hello.gsm": "x",
+            "usr/share/asterisk/there": "-> /usr/share/asterisk/sounds",
+        },
+        depends="libthing, asterisk-modules",
+    )
+    archive.package(
+        suite,
+        "asterisk-modules",
+        version,
+        {
+            "usr/lib/x86_64-linux-gnu/asterisk/modules/chan_pjsip.so": "x",
+        },
+    )
     archive.package(suite, "sip-tester", "3.7", {"usr/bin/sipp": "#!/bin/sh\necho sipp\n"})
 
 
@@ -220,9 +237,7 @@ def test_the_running_release_serves_when_its_asterisk_is_new_enough(
     archive.publish("noble", "old")
     cache = tmp_path / "cache"
     machine = _machine(archive, "old", codename="noble")
-    prefix = portable.ensure_prefix(
-        lambda _: None, cache=cache, suite="forky", machine=machine
-    )
+    prefix = portable.ensure_prefix(lambda _: None, cache=cache, suite="forky", machine=machine)
     assert prefix.suite == "noble"
     assert prefix.packages["asterisk"] == "1:20.6.0"
     assert "sox" not in prefix.packages, "a suite without it still serves"
@@ -239,8 +254,12 @@ def test_a_newer_suite_with_a_newer_key_is_reached_over_the_keyring_package(
     archive: Archive, tmp_path: Path
 ) -> None:
     both = archive.keys.keyring(tmp_path / "both.gpg", "old", "new")
-    archive.package("bookworm", "debian-archive-keyring", "2025.1",
-                    {"usr/share/keyrings/debian-archive-keyring.gpg": both})
+    archive.package(
+        "bookworm",
+        "debian-archive-keyring",
+        "2025.1",
+        {"usr/share/keyrings/debian-archive-keyring.gpg": both},
+    )
     archive.publish("bookworm", "old")
     _asterisk_packages(archive, "forky", "1:22.1.0")
     archive.publish("forky", "new")
@@ -255,8 +274,12 @@ def test_a_newer_suite_with_a_newer_key_is_reached_over_the_keyring_package(
 @needs_apt
 def test_a_suite_nobody_vouches_for_is_refused(archive: Archive, tmp_path: Path) -> None:
     only_old = archive.keys.keyring(tmp_path / "old.gpg", "old")
-    archive.package("bookworm", "debian-archive-keyring", "2023.3",
-                    {"usr/share/keyrings/debian-archive-keyring.gpg": only_old})
+    archive.package(
+        "bookworm",
+        "debian-archive-keyring",
+        "2023.3",
+        {"usr/share/keyrings/debian-archive-keyring.gpg": only_old},
+    )
     archive.publish("bookworm", "old")
     _asterisk_packages(archive, "forky", "1:22.1.0")
     archive.publish("forky", "new")
@@ -275,8 +298,12 @@ def test_a_changed_package_is_refused(archive: Archive, tmp_path: Path) -> None:
     deb = archive.root / "pool/forky/asterisk-modules_all.deb"
     deb.write_bytes(deb.read_bytes()[:-1] + b"!")
     with pytest.raises(AsteriskNotFound, match="failed"):
-        portable.ensure_prefix(lambda _: None, cache=tmp_path / "cache", suite="forky",
-                               machine=_machine(archive, "old"))
+        portable.ensure_prefix(
+            lambda _: None,
+            cache=tmp_path / "cache",
+            suite="forky",
+            machine=_machine(archive, "old"),
+        )
 
 
 def test_a_machine_without_a_mirror_says_what_to_do(tmp_path: Path) -> None:
@@ -302,7 +329,8 @@ def test_two_set_ups_at_once_make_one_prefix(archive: Archive, tmp_path: Path) -
         opened.append(folder)
         inside.set()
         return apt_prefix.open_suite(
-            folder, machine.sources, machine.release, "forky", lambda _: None), "forky"
+            folder, machine.sources, machine.release, "forky", lambda _: None
+        ), "forky"
 
     def run() -> None:
         made.append(apt_prefix.install(tmp_path / "cache", TOOL, choose, lambda _: None))
@@ -343,7 +371,8 @@ def test_an_interrupted_set_up_leaves_nothing_and_the_next_one_succeeds(
 
     def choose(folder: Path) -> tuple[PrivateApt, str]:
         return apt_prefix.open_suite(
-            folder, machine.sources, machine.release, "forky", lambda _: None), "forky"
+            folder, machine.sources, machine.release, "forky", lambda _: None
+        ), "forky"
 
     made = apt_prefix.install(cache, TOOL, choose, lambda _: None)
     assert [path.name for path in (cache / "prefix").iterdir()] == [made.path.name]
@@ -356,7 +385,8 @@ def test_a_missing_required_package_is_named(archive: Archive, tmp_path: Path) -
 
     def choose(folder: Path) -> tuple[PrivateApt, str]:
         return apt_prefix.open_suite(
-            folder, machine.sources, machine.release, "forky", lambda _: None), "forky"
+            folder, machine.sources, machine.release, "forky", lambda _: None
+        ), "forky"
 
     with pytest.raises(AptError, match="does not offer tool"):
         apt_prefix.install(tmp_path / "cache", TOOL, choose, lambda _: None)
@@ -376,6 +406,11 @@ def test_the_real_asterisk_is_20_or_newer_and_has_what_calls_need() -> None:
 
 
 def test_the_real_sipp_starts() -> None:
-    done = subprocess.run([*portable.ensure_tool("sipp"), "-v"], capture_output=True, text=True,
-                          timeout=30, check=False)
+    done = subprocess.run(
+        [*portable.ensure_tool("sipp"), "-v"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
     assert "SIPp v" in done.stdout

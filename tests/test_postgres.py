@@ -32,9 +32,11 @@ def test_it_answers_on_its_socket_and_on_loopback(server: PostgresServer) -> Non
     for url in (server.url("calls"), server.loopback_url("calls")):
         engine = create_engine(url)
         with engine.connect() as connection:
-            row = connection.execute(text(
-                "SELECT current_database(), current_setting('fsync'), current_setting('TimeZone')"
-            )).one()
+            row = connection.execute(
+                text(
+                    "SELECT current_database(), current_setting('fsync'), current_setting('TimeZone')"
+                )
+            ).one()
         engine.dispose()
         assert tuple(row) == ("calls", "off", "UTC")
 
@@ -66,8 +68,9 @@ def test_it_dies_with_the_process_that_started_it() -> None:
         "print(s.folder, open(s.folder / 'data/postmaster.pid').readline(), flush=True)\n"
         "sys.stdin.read()\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     folder, pid = parent.stdout.readline().split()
     handle = os.pidfd_open(int(pid))

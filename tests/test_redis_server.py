@@ -114,9 +114,7 @@ def test_a_unix_socket_alone(settings: Settings, tmp_path: Path) -> None:
         instance.stop()
 
 
-def test_a_given_url_is_used_and_left_running(
-    settings: Settings, running: RedisInstance
-) -> None:
+def test_a_given_url_is_used_and_left_running(settings: Settings, running: RedisInstance) -> None:
     given = settings.model_copy(update={"redis_url": running.url})
     instance = ensure_redis(given)
     assert (instance.url, instance.process) == (running.url, None)

@@ -25,8 +25,13 @@ def test_a_failed_step_stops_no_other(tmp_path: Path) -> None:
     said: list[str] = []
     steps = (Step("first", broken), Step("second", lambda *_: "there"))
     assert run_setup(Settings(home=tmp_path), steps, said.append) is False
-    assert said == ["== first", "   half-way", "   FAILED: install gcc", "== second",
-                    "   ready: there"]
+    assert said == [
+        "== first",
+        "   half-way",
+        "   FAILED: install gcc",
+        "== second",
+        "   ready: there",
+    ]
     assert run_setup(Settings(home=tmp_path), steps[1:], said.append) is True
 
 
@@ -61,8 +66,14 @@ def _tools_setup(tmp_path: Path, python: str | None) -> subprocess.CompletedProc
         (programs / "python3").write_text(f"#!/bin/sh\n{python}\n")
         (programs / "python3").chmod(0o755)
     environment = {"PATH": str(programs), "VENV": str(tmp_path / "venv"), "SKIP_LOCAL": "1"}
-    return subprocess.run([ROOT / "tools/setup"], env=environment, capture_output=True, text=True,
-                          timeout=60, check=False)
+    return subprocess.run(
+        [ROOT / "tools/setup"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_without_a_python_the_package_is_named(tmp_path: Path) -> None:
@@ -102,8 +113,14 @@ def test_what_is_ready_is_left_alone(tmp_path: Path) -> None:
     environment = {**os.environ, "VENV": str(venv), "SKIP_LOCAL": "1"}
     counts = []
     for _ in range(2):
-        done = subprocess.run([ROOT / "tools/setup"], env=environment, capture_output=True,
-                              text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [ROOT / "tools/setup"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         counts.append(calls.read_text().count("pip install"))
     assert counts[0] >= 2, "packages, and the checkout itself"

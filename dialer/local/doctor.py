@@ -11,9 +11,7 @@ from dialer.switch.instance import AsteriskInstance, InstanceError
 from dialer.switch.portable import AsteriskNotFound, find_asterisk
 from dialer.switch.render import product_folder
 
-CHECKS: tuple[Check, ...] = (
-    *machine.CHECKS, *switch.CHECKS, *services.CHECKS, *trunks.CHECKS
-)
+CHECKS: tuple[Check, ...] = (*machine.CHECKS, *switch.CHECKS, *services.CHECKS, *trunks.CHECKS)
 RUNNING_CHECKS: tuple[Check, ...] = (*switch.RUNNING_CHECKS, *trunks.RUNNING_CHECKS)
 """Only with a running Asterisk of this installation."""
 
@@ -35,8 +33,13 @@ def run_checks(
     subject = Subject(settings, ask or _console(settings))
     results = [_run(check, subject) for check in checks]
     if subject.ask is None:
-        results.append(warning("running Asterisk", "it does not run: its checks were left out",
-                               "start it (`dialer asterisk` or `dialer up`) and run this again"))
+        results.append(
+            warning(
+                "running Asterisk",
+                "it does not run: its checks were left out",
+                "start it (`dialer asterisk` or `dialer up`) and run this again",
+            )
+        )
     else:
         results += [_run(check, subject) for check in running_checks]
     return results
@@ -48,8 +51,11 @@ def _run(check: Check, subject: Subject) -> CheckResult:
     except Exception as error:
         # One broken check must not hide the others; the text may hold personal data.
         name = check.__name__.replace("_", " ")
-        return fault(name, f"the check itself failed ({type(error).__name__})",
-                     "see that the rest is well first; if this stays, report it with this line")
+        return fault(
+            name,
+            f"the check itself failed ({type(error).__name__})",
+            "see that the rest is well first; if this stays, report it with this line",
+        )
 
 
 def _console(settings: Settings) -> Callable[[str], str] | None:

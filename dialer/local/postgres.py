@@ -54,8 +54,9 @@ class Programs:
     root: Path | None = None
 
 
-def find_programs(path: str | None = None, debian: Path = Path("/usr/lib/postgresql")
-                  ) -> Programs | None:
+def find_programs(
+    path: str | None = None, debian: Path = Path("/usr/lib/postgresql")
+) -> Programs | None:
     """The server's programs on this machine, the newest version first; installs nothing.
 
     ``path`` is searched in place of PATH.
@@ -64,12 +65,16 @@ def find_programs(path: str | None = None, debian: Path = Path("/usr/lib/postgre
     on_path = shutil.which("initdb", path=path)
     if on_path:
         folders.append(Path(on_path).resolve().parent)
-    folders += sorted(debian.glob("*/bin"), reverse=True,
-                      key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0)
+    folders += sorted(
+        debian.glob("*/bin"),
+        reverse=True,
+        key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0,
+    )
     pg_config = shutil.which("pg_config", path=path)
     if pg_config:
-        told = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True,
-                              check=False, timeout=30)
+        told = subprocess.run(
+            [pg_config, "--bindir"], capture_output=True, text=True, check=False, timeout=30
+        )
         if told.returncode == 0 and told.stdout.strip():
             folders.append(Path(told.stdout.strip()))
     for folder in folders:
@@ -89,9 +94,12 @@ def unpack_programs(progress: Progress = lambda _: None, cache: Path | None = No
     release, sources = read_release(), read_sources()
     try:
         prefix = apt_prefix.unpacked(cache, POSTGRES) or apt_prefix.install(
-            cache, POSTGRES,
-            lambda work: (apt_prefix.open_suite(work, sources, release, "", progress),
-                          release.codename or "own"),
+            cache,
+            POSTGRES,
+            lambda work: (
+                apt_prefix.open_suite(work, sources, release, "", progress),
+                release.codename or "own",
+            ),
             progress,
         )
     except AptError as error:
@@ -161,9 +169,24 @@ class PostgresServer:
 
     def _initdb(self, programs: Programs, drop: _Drop, environment: dict[str, str]) -> None:
         made = subprocess.run(
-            [*drop.argv, str(programs.folder / "initdb"), "-D", str(self.folder / "data"),
-             "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            cwd=self.folder, capture_output=True, check=False, env=environment,
+            [
+                *drop.argv,
+                str(programs.folder / "initdb"),
+                "-D",
+                str(self.folder / "data"),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+            env=environment,
         )
         if made.returncode:
             said = made.stderr.decode(errors="replace")
@@ -180,10 +203,18 @@ class PostgresServer:
         log = self.folder / "log"
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                [*drop.argv, str(programs.folder / "postgres"), "-D",
-                 str(self.folder / "data"), *flags],
-                cwd=self.folder, stdout=out, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, env=environment,
+                [
+                    *drop.argv,
+                    str(programs.folder / "postgres"),
+                    "-D",
+                    str(self.folder / "data"),
+                    *flags,
+                ],
+                cwd=self.folder,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
                 start_new_session=True,  # Ctrl-C in the terminal ends it through stop()
             )
         for _ in range(START_TRIES):
@@ -200,8 +231,13 @@ class PostgresServer:
         raise PostgresUnavailable(f"PostgreSQL does not start: {said}")
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(host=str(self.folder), port=self.port, user="postgres",
-                               dbname="postgres", autocommit=True)
+        return psycopg.connect(
+            host=str(self.folder),
+            port=self.port,
+            user="postgres",
+            dbname="postgres",
+            autocommit=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +257,14 @@ def _as_ordinary_user(folder: Path) -> _Drop:
         raise PostgresUnavailable("PostgreSQL does not run as root: install setpriv (util-linux)")
     user = _first_user("postgres", "nobody")
     os.chown(folder, user.pw_uid, user.pw_gid)
-    argv = (setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
-            "--pdeathsig", "QUIT")
+    argv = (
+        setpriv,
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--clear-groups",
+        "--pdeathsig",
+        "QUIT",
+    )
     return _Drop(argv, True)
 
 
@@ -256,8 +298,9 @@ def _copied(programs: Programs, target: Path) -> Programs:
         if (root / name).is_dir():
             shutil.copytree(root / name, target / name, symlinks=True, copy_function=place)
     target.chmod(0o755)
-    moved = {name: value.replace(str(root), str(target))
-             for name, value in programs.environment.items()}
+    moved = {
+        name: value.replace(str(root), str(target)) for name, value in programs.environment.items()
+    }
     return Programs(target / programs.folder.relative_to(root), moved, target)
 
 

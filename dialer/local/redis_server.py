@@ -97,7 +97,10 @@ def ensure_redis(
     log = folder / "redis.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*argv, *arguments], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            [*argv, *arguments],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
             start_new_session=True,  # Ctrl-C ends it through stop(), after its users
         )
@@ -123,9 +126,12 @@ def server_command(
     release, sources = read_release(), read_sources()
     try:
         prefix = apt_prefix.unpacked(cache, REDIS) or apt_prefix.install(
-            cache, REDIS,
-            lambda work: (apt_prefix.open_suite(work, sources, release, "", progress),
-                          release.codename or "own"),
+            cache,
+            REDIS,
+            lambda work: (
+                apt_prefix.open_suite(work, sources, release, "", progress),
+                release.codename or "own",
+            ),
             progress,
         )
     except AptError as error:
@@ -165,8 +171,9 @@ def _serves(url: str, folder: Path) -> bool:
     except RedisConnectionError as error:
         if isinstance(error, BusyLoadingError):
             return False
-        if isinstance(error.__cause__ or error.__context__, ConnectionRefusedError
-                      | FileNotFoundError):
+        if isinstance(
+            error.__cause__ or error.__context__, ConnectionRefusedError | FileNotFoundError
+        ):
             return False
         raise _taken(url) from error
     except RedisError as error:

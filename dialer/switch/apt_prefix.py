@@ -77,8 +77,11 @@ class Prefix:
         return ":".join(folders)
 
     def _loader(self) -> Path:
-        for pattern in ("usr/lib*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*",
-                        "usr/lib/*/ld-linux-*.so.*"):
+        for pattern in (
+            "usr/lib*/ld-linux-*.so.*",
+            "lib*/ld-linux-*.so.*",
+            "usr/lib/*/ld-linux-*.so.*",
+        ):
             for loader in sorted(self.path.glob(pattern)):
                 return loader
         raise AptError(f"{self.path} holds no loader; delete it and run the set-up again")
@@ -151,9 +154,14 @@ class PrivateApt:
         command = [program, "-c", str(self.folder / "apt.conf"), *arguments]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, cwd=cwd,
+                command,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_TIMEOUT,
+                cwd=cwd,
                 env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
-                stdin=subprocess.DEVNULL, check=False,
+                stdin=subprocess.DEVNULL,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise AptError(f"{program} did not end within {COMMAND_TIMEOUT} s") from error
@@ -173,9 +181,13 @@ def _key_is_missing(text: str) -> bool:
 
 def _apt_conf(folder: Path) -> str:
     """Read after the machine's own configuration, so proxies and certificates stay in force."""
-    architecture = subprocess.run(
-        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
-    ).stdout.strip() if shutil.which("dpkg") else "amd64"
+    architecture = (
+        subprocess.run(
+            ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        if shutil.which("dpkg")
+        else "amd64"
+    )
     return f"""
 #clear APT::Update;
 #clear DPkg;
@@ -241,8 +253,9 @@ def open_suite(
             said.append(str(error))
             continue
         return apt
-    raise AptError(f"no mirror of this machine offers {suite or 'its own release'}:\n"
-                   + "\n".join(said))
+    raise AptError(
+        f"no mirror of this machine offers {suite or 'its own release'}:\n" + "\n".join(said)
+    )
 
 
 def newer_keyring(folder: Path, sources: list[Source], release: Release) -> Path:
@@ -253,12 +266,18 @@ def newer_keyring(folder: Path, sources: list[Source], release: Release) -> Path
     release's own package is no newer, the chain goes over the distribution's stable release.
     Raises AptError when no trusted release has the package.
     """
-    package = f"{release.identifier}-archive-keyring" if release.identifier == "debian" else (
-        f"{release.identifier}-keyring")
+    package = (
+        f"{release.identifier}-archive-keyring"
+        if release.identifier == "debian"
+        else (f"{release.identifier}-keyring")
+    )
     newest: tuple[tuple[int, ...], Path] | None = None
     for suite in ("", "stable") if release.identifier == "debian" else ("",):
-        choices = [own_suite(sources, release)] if not suite else [
-            [source] for source in other_suite(sources, release, suite)]
+        choices = (
+            [own_suite(sources, release)]
+            if not suite
+            else [[source] for source in other_suite(sources, release, suite)]
+        )
         for number, choice in enumerate(choices):
             apt = PrivateApt(folder / f"keyring-{suite or 'own'}-{number}", choice)
             try:
@@ -272,8 +291,13 @@ def newer_keyring(folder: Path, sources: list[Source], release: Release) -> Path
                 continue
             rank = tuple(int(part) for part in version.split("+")[0].split(".") if part.isdigit())
             keyring = next(
-                (path for path in sorted(target.glob(f"usr/share/keyrings/{package}.*"))
-                 if path.suffix in (".gpg", ".pgp") and path.is_file()), None)
+                (
+                    path
+                    for path in sorted(target.glob(f"usr/share/keyrings/{package}.*"))
+                    if path.suffix in (".gpg", ".pgp") and path.is_file()
+                ),
+                None,
+            )
             if keyring is not None and (newest is None or rank > newest[0]):
                 newest = (rank, keyring)
     if newest is None:
@@ -284,9 +308,13 @@ def newer_keyring(folder: Path, sources: list[Source], release: Release) -> Path
 def _unpack(debs: Sequence[Path], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for deb in debs:
-        done = subprocess.run(["dpkg-deb", "--extract", str(deb), str(target)],
-                              capture_output=True, text=True, check=False,
-                              timeout=COMMAND_TIMEOUT)
+        done = subprocess.run(
+            ["dpkg-deb", "--extract", str(deb), str(target)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_TIMEOUT,
+        )
         if done.returncode != 0:
             raise AptError(f"{deb.name} could not be unpacked: {done.stderr.strip()}")
 

@@ -109,9 +109,7 @@ def parse_one_line(text: str) -> list[Source]:
             option.split("=", 1) for option in (match["options"] or "").split() if "=" in option
         )
         suite, *components = match["rest"].split()
-        found.append(
-            Source(match["uri"], suite, tuple(components), options.get("signed-by", ""))
-        )
+        found.append(Source(match["uri"], suite, tuple(components), options.get("signed-by", "")))
     return found
 
 

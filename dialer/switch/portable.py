@@ -89,9 +89,7 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "dialer"
 
 
-def find_asterisk(
-    *, named: str | None = None, cache: Path | None = None
-) -> AsteriskBinary | None:
+def find_asterisk(*, named: str | None = None, cache: Path | None = None) -> AsteriskBinary | None:
     """A usable Asterisk that is there already; installs nothing.
 
     ``named`` is a path (default ``DIALER_ASTERISK``), ``cache`` a folder (default
@@ -232,7 +230,11 @@ def _from_prefix(prefix: Prefix) -> AsteriskBinary:
 def _version(argv: tuple[str, ...]) -> str:
     try:
         done = subprocess.run(
-            [*argv, "-V"], capture_output=True, text=True, timeout=30, check=False,
+            [*argv, "-V"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -256,12 +258,20 @@ def _inspect(binary: Path, kind: str) -> AsteriskBinary:
     root = binary.resolve().parent.parent
     machine = f"{platform.machine()}-linux-gnu"
     modules = _first_folder(
-        [root / "lib" / machine / "asterisk/modules", root / "lib/asterisk/modules",
-         root / "lib64/asterisk/modules", Path("/usr/lib/asterisk/modules")]
+        [
+            root / "lib" / machine / "asterisk/modules",
+            root / "lib/asterisk/modules",
+            root / "lib64/asterisk/modules",
+            Path("/usr/lib/asterisk/modules"),
+        ]
     )
     data = _first_folder(
-        [root / "share/asterisk", root / "var/lib/asterisk", Path("/usr/share/asterisk"),
-         Path("/var/lib/asterisk")]
+        [
+            root / "share/asterisk",
+            root / "var/lib/asterisk",
+            Path("/usr/share/asterisk"),
+            Path("/var/lib/asterisk"),
+        ]
     )
     if modules is None or data is None:
         raise AsteriskNotFound(f"the modules or the data of {binary} were not found beside it")

@@ -61,18 +61,27 @@ def clock(
 ) -> CheckResult:
     """Contact hours and promises go by the clock."""
     if now() < OLDEST_DATE:
-        return fault("clock", f"the clock says {now():%Y-%m-%d}: nobody's contact hours would hold",
-                     "set the date and switch on time synchronisation (timedatectl set-ntp true)")
+        return fault(
+            "clock",
+            f"the clock says {now():%Y-%m-%d}: nobody's contact hours would hold",
+            "set the date and switch on time synchronisation (timedatectl set-ntp true)",
+        )
     try:
         for zone in ("Europe/Madrid", "America/Mexico_City"):
             zones(zone)
     except zoneinfo.ZoneInfoNotFoundError as error:
-        return fault("clock", f"the time zone data lack {error.args[0]}",
-                     "install the package tzdata (apt-get install tzdata, or pip install tzdata)")
+        return fault(
+            "clock",
+            f"the time zone data lack {error.args[0]}",
+            "install the package tzdata (apt-get install tzdata, or pip install tzdata)",
+        )
     if (kernel_state or _kernel_state)() == _TIME_ERROR:
-        return warning("clock", "nothing keeps the clock of this machine in time",
-                       "install chrony, or run timedatectl set-ntp true; in a virtual machine or "
-                       "container see to it that the host does")
+        return warning(
+            "clock",
+            "nothing keeps the clock of this machine in time",
+            "install chrony, or run timedatectl set-ntp true; in a virtual machine or "
+            "container see to it that the host does",
+        )
     return ok("clock", "set and kept in time")
 
 
@@ -94,8 +103,11 @@ def open_files(
     most = limit()
     if most == resource.RLIM_INFINITY or most >= FEW_FILES:
         return ok("open files", "enough may be open at once")
-    return warning("open files", f"at most {most} may be open at once: calls would fail early",
-                   "raise it: `ulimit -n 65536`, or LimitNOFILE= in the service's unit")
+    return warning(
+        "open files",
+        f"at most {most} may be open at once: calls would fail early",
+        "raise it: `ulimit -n 65536`, or LimitNOFILE= in the service's unit",
+    )
 
 
 def rtp_range(
@@ -116,14 +128,16 @@ def rtp_range(
     except (OSError, ValueError):
         low, high = 0, -1
     if first <= high and last >= low:
-        return warning("RTP ports", f"{first}-{last} overlaps the ports {low}-{high} that the "
-                       "system gives to outgoing connections: a call may find its port taken", mend)
+        return warning(
+            "RTP ports",
+            f"{first}-{last} overlaps the ports {low}-{high} that the "
+            "system gives to outgoing connections: a call may find its port taken",
+            mend,
+        )
     return ok("RTP ports", f"room for {calls} calls at once")
 
 
-def ports(
-    subject: Subject, owner: Callable[[str, int], str | None] | None = None
-) -> CheckResult:
+def ports(subject: Subject, owner: Callable[[str, int], str | None] | None = None) -> CheckResult:
     """Ports that another program holds; those held by this installation are its own business.
 
     ``owner(kind, port)`` gives the command line of the holder, None when it cannot be told.
@@ -138,9 +152,12 @@ def ports(
             taken.append(f"{name} {port} ({_program(holder)})")
     if not taken:
         return ok("ports", "free, or held by this installation")
-    return fault("ports", "taken by another program: " + ", ".join(taken),
-                 "end that program, or choose other ports (DIALER_SIP_PORT, DIALER_AMI_PORT, "
-                 "DIALER_AGI_PORT, DIALER_WEB_PORT, DIALER_REDIS_PORT, ...)")
+    return fault(
+        "ports",
+        "taken by another program: " + ", ".join(taken),
+        "end that program, or choose other ports (DIALER_SIP_PORT, DIALER_AMI_PORT, "
+        "DIALER_AGI_PORT, DIALER_WEB_PORT, DIALER_REDIS_PORT, ...)",
+    )
 
 
 def _ports(settings: Settings) -> Iterator[tuple[str, str, str, int]]:

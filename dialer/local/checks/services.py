@@ -28,21 +28,32 @@ def redis_server(subject: Subject, now: Callable[[], float] = time.time) -> Chec
     except (RedisError, ValueError) as error:
         own = not subject.settings.redis_url
         return fault(
-            "Redis", f"{_where(url)} does not answer ({type(error).__name__})",
-            "`dialer redis` (or `dialer up`) starts the one of this installation" if own
+            "Redis",
+            f"{_where(url)} does not answer ({type(error).__name__})",
+            "`dialer redis` (or `dialer up`) starts the one of this installation"
+            if own
             else "start it, or correct REDIS_URL",
         )
     drift = abs(now() - (float(seconds) + float(micros) / 1e6))
     if drift > CLOCK_SECONDS:
-        return fault("Redis", f"its clock differs by {drift:.0f} s from this machine's",
-                     "switch on time synchronisation on both machines")
+        return fault(
+            "Redis",
+            f"its clock differs by {drift:.0f} s from this machine's",
+            "switch on time synchronisation on both machines",
+        )
     if told.get("maxmemory-policy", "noeviction") != "noeviction":
-        return warning("Redis", "it may throw waiting messages away when its memory is full "
-                       f"(maxmemory-policy {told['maxmemory-policy']})",
-                       "set maxmemory-policy noeviction in redis.conf")
+        return warning(
+            "Redis",
+            "it may throw waiting messages away when its memory is full "
+            f"(maxmemory-policy {told['maxmemory-policy']})",
+            "set maxmemory-policy noeviction in redis.conf",
+        )
     if told.get("appendonly") == "no":
-        return warning("Redis", "waiting messages would not outlive a restart of Redis "
-                       "(appendonly no)", "set appendonly yes in redis.conf")
+        return warning(
+            "Redis",
+            "waiting messages would not outlive a restart of Redis (appendonly no)",
+            "set appendonly yes in redis.conf",
+        )
     return ok("Redis", f"{_where(url)} answers")
 
 
@@ -76,14 +87,20 @@ def database(subject: Subject) -> CheckResult:
         finally:
             engine.dispose()
     except (SQLAlchemyError, OSError) as error:
-        return fault("database", f"{where} cannot be opened ({type(error).__name__})",
-                     "start the database, or correct DATABASE_URL")
+        return fault(
+            "database",
+            f"{where} cannot be opened ({type(error).__name__})",
+            "start the database, or correct DATABASE_URL",
+        )
     if current is None:
         return fault("database", f"{where} has no tables yet", "run `dialer init`")
     if current != newest:
-        return fault("database", f"its tables are of version {current}, this dialer needs {newest}",
-                     "run `dialer init`, which brings them up to date (back it up first); if it is "
-                     "newer than this dialer, update the dialer")
+        return fault(
+            "database",
+            f"its tables are of version {current}, this dialer needs {newest}",
+            "run `dialer init`, which brings them up to date (back it up first); if it is "
+            "newer than this dialer, update the dialer",
+        )
     return ok("database", f"{where} answers, tables up to date")
 
 
@@ -99,8 +116,11 @@ def prompts(subject: Subject) -> CheckResult:
         return fault("prompts", str(error), "correct the texts in ivr_flows")
     if missing:
         shown = "; ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
-        return fault("prompts", f"{len(missing)} cannot be played: {shown}",
-                     "run `dialer prompts` (or `make setup`)")
+        return fault(
+            "prompts",
+            f"{len(missing)} cannot be played: {shown}",
+            "run `dialer prompts` (or `make setup`)",
+        )
     return ok("prompts", "all there")
 
 

@@ -11,10 +11,24 @@ from dialer.switch import names
 from dialer.switch.portable import OLDEST_VERSION, AsteriskNotFound, find_asterisk
 
 NEEDED_MODULES = (
-    "app_amd", "app_exec", "app_userevent", "app_waitforsilence", "chan_pjsip", "codec_alaw",
-    "codec_ulaw", "format_pcm", "func_logic", "func_talkdetect", "pbx_config", "res_agi",
-    "res_pjsip", "res_pjsip_outbound_registration", "res_pjsip_sdp_rtp", "res_pjsip_session",
-    "res_rtp_asterisk", "res_tonedetect",
+    "app_amd",
+    "app_exec",
+    "app_userevent",
+    "app_waitforsilence",
+    "chan_pjsip",
+    "codec_alaw",
+    "codec_ulaw",
+    "format_pcm",
+    "func_logic",
+    "func_talkdetect",
+    "pbx_config",
+    "res_agi",
+    "res_pjsip",
+    "res_pjsip_outbound_registration",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_session",
+    "res_rtp_asterisk",
+    "res_tonedetect",
 )
 """What the product's dialplan, trunks and prompts use."""
 
@@ -30,8 +44,10 @@ _AFTER_CHANGE = "then restart Asterisk (`dialer asterisk`), which writes its con
 _LOG_TAIL = 512 * 1024  # bytes of each log that are looked through
 _WIRE = (
     ("SIP messages (pjsip set logger)", re.compile(r"<--- (Transmitting|Received) SIP re")),
-    ("speech packets (rtp set debug)",
-     re.compile(r"\b(Sent|Got)\s+RTP (DTMF |P2P )?.*packet", re.IGNORECASE)),
+    (
+        "speech packets (rtp set debug)",
+        re.compile(r"\b(Sent|Got)\s+RTP (DTMF |P2P )?.*packet", re.IGNORECASE),
+    ),
     ("AGI dialogue (agi set debug)", re.compile(r"AGI (Tx|Rx) (>>|<<)")),
     ("keys pressed (dtmf logging)", re.compile(r"\bDTMF(\[\d+\])?.*\bDTMF (begin|end) '")),
 )
@@ -43,24 +59,34 @@ def version(subject: Subject) -> CheckResult:
     try:
         found = find_asterisk(named=settings.asterisk, cache=settings.cache_dir)
     except AsteriskNotFound as error:
-        return fault("Asterisk", str(error), "correct DIALER_ASTERISK, or unset it and run "
-                     "`make setup`, which installs one")
+        return fault(
+            "Asterisk",
+            str(error),
+            "correct DIALER_ASTERISK, or unset it and run `make setup`, which installs one",
+        )
     if found is None:
-        return fault("Asterisk", f"no Asterisk {OLDEST_VERSION} or newer on this machine",
-                     "run `make setup`, which installs one, or name a binary in DIALER_ASTERISK")
+        return fault(
+            "Asterisk",
+            f"no Asterisk {OLDEST_VERSION} or newer on this machine",
+            "run `make setup`, which installs one, or name a binary in DIALER_ASTERISK",
+        )
     return ok("Asterisk", f"{found.version} ({found.kind})")
 
 
 def modules(subject: Subject) -> CheckResult:
     """A module that declined to load leaves one line in a log, and calls fail."""
-    running = set(re.findall(r"^(\w+)\.so .*(?<!Not )Running", subject.console("module show"),
-                             re.MULTILINE))
+    running = set(
+        re.findall(r"^(\w+)\.so .*(?<!Not )Running", subject.console("module show"), re.MULTILINE)
+    )
     missing = [name for name in NEEDED_MODULES if name not in running]
     if not missing:
         return ok("modules", "all that calls need are running")
-    return fault("modules", "not running: " + ", ".join(missing),
-                 "see why in log/messages.log of the instance folder; a noload line or an Asterisk "
-                 "built without the module are the usual reasons")
+    return fault(
+        "modules",
+        "not running: " + ", ".join(missing),
+        "see why in log/messages.log of the instance folder; a noload line or an Asterisk "
+        "built without the module are the usual reasons",
+    )
 
 
 def ami_permissions(subject: Subject) -> CheckResult:
@@ -77,9 +103,12 @@ def ami_permissions(subject: Subject) -> CheckResult:
             if granted & bad:
                 wide.append(f"{user} {kind}={','.join(sorted(granted & bad))}")
     if wide:
-        return fault("AMI permissions", "wider than needed: " + "; ".join(wide),
-                     "keys, card numbers among them, would leave Asterisk: take these classes out "
-                     "of manager.conf, " + _AFTER_CHANGE)
+        return fault(
+            "AMI permissions",
+            "wider than needed: " + "; ".join(wide),
+            "keys, card numbers among them, would leave Asterisk: take these classes out "
+            "of manager.conf, " + _AFTER_CHANGE,
+        )
     return ok("AMI permissions", "no account hears keys or runs programs")
 
 
@@ -90,18 +119,25 @@ def ami_address(subject: Subject) -> CheckResult:
     address = match[1] if match else ""
     if re.match(r"(127\.|\[?::1\]?:|Disabled)", address):
         return ok("AMI address", f"listens on {address} only")
-    return fault("AMI address", f"listens on {address or 'an unknown address'}: its password and "
-                 "everything else crosses the network unencrypted",
-                 "set bindaddr = 127.0.0.1 in manager.conf, " + _AFTER_CHANGE)
+    return fault(
+        "AMI address",
+        f"listens on {address or 'an unknown address'}: its password and "
+        "everything else crosses the network unencrypted",
+        "set bindaddr = 127.0.0.1 in manager.conf, " + _AFTER_CHANGE,
+    )
 
 
 def ami_login(subject: Subject) -> CheckResult:
     """The engine can log in with the secret of this installation."""
     settings = subject.settings
-    mend = ("restart Asterisk with `dialer asterisk`; if the secret was changed, both must be "
-            "started with the same DIALER_HOME")
-    lines = (f"Action: Login\r\nUsername: {settings.ami_user}\r\n"
-             f"Secret: {settings.secret(names.SECRET_AMI)}\r\nEvents: off\r\n\r\n")
+    mend = (
+        "restart Asterisk with `dialer asterisk`; if the secret was changed, both must be "
+        "started with the same DIALER_HOME"
+    )
+    lines = (
+        f"Action: Login\r\nUsername: {settings.ami_user}\r\n"
+        f"Secret: {settings.secret(names.SECRET_AMI)}\r\nEvents: off\r\n\r\n"
+    )
     try:
         with socket.create_connection((settings.switch_host, settings.ami_port), 5) as link:
             link.settimeout(5)
@@ -113,8 +149,12 @@ def ami_login(subject: Subject) -> CheckResult:
                     break
                 answer += part
     except OSError as error:
-        return fault("AMI", f"port {settings.ami_port} of {settings.switch_host} does not answer "
-                     f"({error.strerror or error})", mend)
+        return fault(
+            "AMI",
+            f"port {settings.ami_port} of {settings.switch_host} does not answer "
+            f"({error.strerror or error})",
+            mend,
+        )
     if b"Response: Success" not in answer:
         return fault("AMI", "Asterisk refuses the secret of this installation", mend)
     return ok("AMI", "the engine can log in")
@@ -128,26 +168,36 @@ def call_event_log(subject: Subject) -> CheckResult:
     tracked = set(re.findall(r"^CEL Tracking Event: (\w+)", told, re.MULTILINE))
     bad = sorted(tracked & {"ALL", "DTMF"})
     if bad:
-        return fault("call event log", f"records {' and '.join(bad)}: keys, card numbers among "
-                     "them, are written down", "set enable = no in cel.conf, " + _AFTER_CHANGE)
+        return fault(
+            "call event log",
+            f"records {' and '.join(bad)}: keys, card numbers among them, are written down",
+            "set enable = no in cel.conf, " + _AFTER_CHANGE,
+        )
     return ok("call event log", "records no keys")
 
 
 def log_levels(subject: Subject) -> CheckResult:
     """Log files with keys, numbers or the dialogue of calls in them."""
     # The console cuts the path off: the levels are what counts.
-    levels = re.findall(r"^\S.*?\s(?:File|Console|Syslog)\s+\S+\s+Enabled\s+-\s*(.*)$",
-                        subject.console("logger show channels"), re.MULTILINE)
+    levels = re.findall(
+        r"^\S.*?\s(?:File|Console|Syslog)\s+\S+\s+Enabled\s+-\s*(.*)$",
+        subject.console("logger show channels"),
+        re.MULTILINE,
+    )
     written = {level for line in levels for level in line.split()}
     found = [level for level in ("DTMF", "DEBUG", "VERBOSE") if level in written]
-    level = re.search(r"^\s*Debug level:\s+(\d+)", subject.console("core show settings"),
-                      re.MULTILINE)
+    level = re.search(
+        r"^\s*Debug level:\s+(\d+)", subject.console("core show settings"), re.MULTILINE
+    )
     if level and int(level[1]) > 0:
         found.append(f"debug level {level[1]} (core set debug)")
     if found:
-        return fault("log levels", "keys and numbers are written down: " + ", ".join(found),
-                     "leave only warning,error in logger.conf, run `core set debug 0` and delete "
-                     "what was written; " + _AFTER_CHANGE)
+        return fault(
+            "log levels",
+            "keys and numbers are written down: " + ", ".join(found),
+            "leave only warning,error in logger.conf, run `core set debug 0` and delete "
+            "what was written; " + _AFTER_CHANGE,
+        )
     return ok("log levels", "warnings and errors only")
 
 
@@ -155,19 +205,24 @@ def wire_logging(subject: Subject) -> CheckResult:
     """Traces that somebody switched on at the console: Asterisk tells nobody that they are on,
     so what they write is looked for."""
     found = set()
-    match = re.search(r"^\s*debug\s*:\s*(\S+)", subject.console("pjsip show settings"),
-                      re.MULTILINE)
+    match = re.search(
+        r"^\s*debug\s*:\s*(\S+)", subject.console("pjsip show settings"), re.MULTILINE
+    )
     if match and match[1].lower() not in ("no", "false"):
         found.add("SIP messages (debug in pjsip.conf)")
-    folder = re.search(r"^\s*Log directory:\s+(\S.*)$", subject.console("core show settings"),
-                       re.MULTILINE)
+    folder = re.search(
+        r"^\s*Log directory:\s+(\S.*)$", subject.console("core show settings"), re.MULTILINE
+    )
     for path in sorted(Path(folder[1].strip()).iterdir()) if folder else ():
         text = _tail(path)
         found |= {what for what, mark in _WIRE if mark.search(text)}
     if found:
-        return fault("traces", "in the logs: " + ", ".join(sorted(found)),
-                     "at the console: pjsip set logger off, rtp set debug off, agi set debug off; "
-                     "then delete these logs, they hold numbers and keys")
+        return fault(
+            "traces",
+            "in the logs: " + ", ".join(sorted(found)),
+            "at the console: pjsip set logger off, rtp set debug off, agi set debug off; "
+            "then delete these logs, they hold numbers and keys",
+        )
     return ok("traces", "none in the logs")
 
 
@@ -182,5 +237,11 @@ def _tail(path: Path) -> str:
 
 CHECKS = (version,)
 RUNNING_CHECKS = (
-    modules, ami_permissions, ami_address, ami_login, call_event_log, log_levels, wire_logging,
+    modules,
+    ami_permissions,
+    ami_address,
+    ami_login,
+    call_event_log,
+    log_levels,
+    wire_logging,
 )

@@ -12,8 +12,10 @@ from dialer.switch.trunks import Trunk, TrunkError, load_trunks, trunks_path
 
 ANSWER_TRIES = 3  # UDP loses packets
 ANSWER_SECONDS = 0.7
-_CHECK_LINE = ("check address and port with the carrier, the firewall (UDP both ways), and that "
-               "the carrier knows this machine's public address")
+_CHECK_LINE = (
+    "check address and port with the carrier, the firewall (UDP both ways), and that "
+    "the carrier knows this machine's public address"
+)
 
 
 def reachable(subject: Subject) -> CheckResult:
@@ -25,16 +27,21 @@ def reachable(subject: Subject) -> CheckResult:
     except TrunkError as error:
         return fault("trunks", str(error), f"correct {trunks_path(settings)} or DIALER_TRUNK")
     if not told.trunks:
-        return fault("trunks", "there is none: no call can leave",
-                     f"describe one in {trunks_path(settings)}, or set DIALER_TRUNK=host:port")
+        return fault(
+            "trunks",
+            "there is none: no call can leave",
+            f"describe one in {trunks_path(settings)}, or set DIALER_TRUNK=host:port",
+        )
     silent = [trunk for trunk in told.trunks if not _answers(trunk)]
     if not silent:
         return ok("trunks", f"{len(told.trunks)} answer")
     listed = ", ".join(f"{trunk.name} ({_way(trunk)[0]})" for trunk in silent)
     if _simulated(settings):
-        return warning("trunks", f"the simulated network does not run: {listed}",
-                       "start it with `dialer carrier`, or name a real trunk in "
-                       f"{trunks_path(settings)}")
+        return warning(
+            "trunks",
+            f"the simulated network does not run: {listed}",
+            f"start it with `dialer carrier`, or name a real trunk in {trunks_path(settings)}",
+        )
     return fault("trunks", f"no answer from {listed}", _CHECK_LINE)
 
 
@@ -43,13 +50,19 @@ def seen_by_asterisk(subject: Subject) -> CheckResult:
     told = subject.console("pjsip show contacts")
     contacts = re.findall(r"^\s*Contact:\s+(\S+?)/\S+\s+\S+\s+(\w+)\b", told, re.MULTILINE)
     if not contacts:
-        return fault("trunks in Asterisk", "it has none: no call can leave",
-                     "start it again with `dialer asterisk`, which writes its configuration anew, "
-                     "and look into log/messages.log of the instance folder")
+        return fault(
+            "trunks in Asterisk",
+            "it has none: no call can leave",
+            "start it again with `dialer asterisk`, which writes its configuration anew, "
+            "and look into log/messages.log of the instance folder",
+        )
     dead = sorted(name for name, state in contacts if state == "Unavail")
     if dead:
-        return fault("trunks in Asterisk", f"no answer from {', '.join(dead)}: calls are refused",
-                     _CHECK_LINE)
+        return fault(
+            "trunks in Asterisk",
+            f"no answer from {', '.join(dead)}: calls are refused",
+            _CHECK_LINE,
+        )
     return ok("trunks in Asterisk", f"{len(contacts)} ready")
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+% if imports:
+${imports}
+% endif
+
 import dialer.store.types
-${imports if imports else ""}
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

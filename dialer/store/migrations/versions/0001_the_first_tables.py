@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-import dialer.store.types
 from sqlalchemy.dialects import postgresql
+
+import dialer.store.types
 
 revision = "0001"
 down_revision = None
