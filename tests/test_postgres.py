@@ -34,7 +34,8 @@ def test_it_answers_on_its_socket_and_on_loopback(server: PostgresServer) -> Non
         with engine.connect() as connection:
             row = connection.execute(
                 text(
-                    "SELECT current_database(), current_setting('fsync'), current_setting('TimeZone')"
+                    "SELECT current_database(), current_setting('fsync'),"
+                    " current_setting('TimeZone')"
                 )
             ).one()
         engine.dispose()
