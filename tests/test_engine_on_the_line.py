@@ -91,6 +91,16 @@ def test_the_redial_comes_from_another_number_and_is_measured(
         assert row.latency_ms == pytest.approx(outside, abs=50)
 
 
+def test_a_line_that_suppresses_silence_is_no_machine_and_a_voicemail_is(office: Office) -> None:
+    world = office.campaign(["suppresses_silence", "voicemail"], fallback=())
+    with office.engine_process(world):
+        office.wait_finished(world, 90)
+    ended = {row.number[-2:]: row for row in office.attempts(world)}
+    quiet, voicemail = ended["45"], ended["60"]
+    assert (quiet.disposition, quiet.detection) == ("answered_abandoned", "person")
+    assert (voicemail.disposition, voicemail.detection) == ("machine", "machine")
+
+
 def test_twice_hung_up_is_texted_once(office: Office) -> None:
     world = office.campaign(["hangs_up_always"] * 2)
     with office.engine_process(world):

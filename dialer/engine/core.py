@@ -34,7 +34,7 @@ from dialer.engine.closing import (
     set_redial_latency,
 )
 from dialer.engine.database import Database
-from dialer.engine.live import LiveCall
+from dialer.engine.live import ConfirmSound, LiveCall
 from dialer.engine.trunks import TrunkGate
 from dialer.logs import get_logger
 from dialer.store import attempts
@@ -50,6 +50,9 @@ MAX_BATCH = 500
 UNSEEN_SECONDS = 15.0
 """An Originate that shows no channel for so long is looked for, and given up if absent."""
 MAX_CALL = timedelta(minutes=20)
+CONFIRM_SECONDS = 0.2
+CONFIRM_PACKETS = 4
+"""Of the ten packets of 20 ms that come in that time from a line that makes sound."""
 
 
 def utc_now() -> datetime:
@@ -134,10 +137,14 @@ class Core:
             self._latencies.append((event.attempt_id, event.at))
         self._act(call, effects, ended)
 
-    def _act(self, call: LiveCall, effects: Iterable[Effect], ended: list[LiveCall]) -> None:
+    def _act(
+        self, call: LiveCall, effects: Iterable[Effect | ConfirmSound], ended: list[LiveCall]
+    ) -> None:
         for effect in effects:
             if isinstance(effect, Close):
                 ended.append(call)
+            elif isinstance(effect, ConfirmSound):
+                self._spawn(self._confirm(call.attempt.id, effect.reason))
             elif isinstance(effect, HandleMachine) and call.detector is Detector.TALK:
                 # What app_amd or a fax tone finds, the dialplan itself has acted upon.
                 self._spawn(self._machine(call.attempt))
@@ -295,6 +302,18 @@ class Core:
             )
         except OriginateRefused as error:
             self.hands.link.events.put_nowait(ev.OriginateFailed(one.id, utc_now(), str(error)))
+
+    async def _confirm(self, attempt_id: str, reason: str) -> None:
+        """A machine if packets of sound still come; else a person whose line sends none when
+        quiet. Where packets cannot be counted, the detector's word stands."""
+        link = self.hands.link
+        before = await link.packets_received(attempt_id)
+        await asyncio.sleep(CONFIRM_SECONDS)
+        after = await link.packets_received(attempt_id)
+        silent = before is not None and after is not None and after - before < CONFIRM_PACKETS
+        result = DetectionResult.PERSON if silent else DetectionResult.MACHINE
+        told = "spoke, then its line sent nothing more" if silent else reason
+        link.events.put_nowait(ev.Detected(attempt_id, utc_now(), result, told))
 
     async def _machine(self, one: Attempt) -> None:
         if one.detection is DetectionResult.FAX:

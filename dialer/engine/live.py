@@ -11,6 +11,17 @@ from dialer.domain.attempt import LOST, Effect, advance
 from dialer.domain.model import Attempt, DetectionResult, Detector
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmSound:
+    """The detector takes speech that does not stop for a machine: does sound still come?
+
+    A line that sends nothing while it is quiet never lets Asterisk see the silence, so that
+    "¿Diga?" never ends. Packets are counted before anybody is called a machine.
+    """
+
+    reason: str
+
+
 @dataclass(slots=True)
 class LiveCall:
     """One attempt that has not ended.
@@ -18,6 +29,7 @@ class LiveCall:
     ``placed``: Originate has left, so that a channel may exist. ``adopted``: taken over from an
     engine that died; what it had heard since its last write is missing. ``dirty``: changed since
     it was last written. ``hangup_before``: of a redial, when the debtor had hung up.
+    ``suspected``: a machine by its unbroken speech, being confirmed.
     """
 
     attempt: Attempt
@@ -26,19 +38,21 @@ class LiveCall:
     placed: bool = False
     adopted: bool = False
     dirty: bool = False
+    suspected: bool = False
     heard: detection.DetectionState = field(default_factory=detection.DetectionState)
 
-    def apply(self, event: ev.CallEvent) -> tuple[Effect, ...]:
+    def apply(self, event: ev.CallEvent) -> tuple[Effect | ConfirmSound, ...]:
         """Advance the attempt, and the detector beside it."""
         before = self.attempt
-        self.attempt, effects = advance(before, event)
+        self.attempt, advanced = advance(before, event)
+        effects: tuple[Effect | ConfirmSound, ...] = advanced
         if self.detector is Detector.TALK:
             self.heard = detection.observe(self.heard, event, event.at)
             effects += self.judge(event.at)
         self.dirty = self.dirty or self.attempt is not before
         return effects
 
-    def judge(self, now: datetime) -> tuple[Effect, ...]:
+    def judge(self, now: datetime) -> tuple[Effect | ConfirmSound, ...]:
         """Ask the detector; a verdict becomes part of the attempt."""
         if self.detector is not Detector.TALK or self.attempt.detection is not None:
             return ()
@@ -46,6 +60,9 @@ class LiveCall:
         if given is None:
             return ()
         result, reason = given
+        if result is DetectionResult.MACHINE and self.heard.talking_since is not None:
+            first, self.suspected = not self.suspected, True
+            return (ConfirmSound(reason),) if first else ()
         before = self.attempt
         self.attempt, effects = advance(before, ev.Detected(before.id, now, result, reason))
         self.dirty = True

@@ -23,6 +23,7 @@ from dialer.simulation.steps import (
     refuse,
     ring,
     say,
+    send_nothing,
     stay,
     wait,
 )
@@ -160,6 +161,10 @@ _ALL = (
             ((ring(8), answer(), say("diga"), *_hasty("1")[3:]),), (D.LINK_SENT,), weight=2),
     Persona("44", "one_way_audio", "answers, but no sound of it ever comes through; gives up",
             (_gone_after(5.0),), (D.ANSWERED_ABANDONED,)),
+    Persona("45", "suppresses_silence",
+            "says hello on a line that sends nothing while it is quiet; gives up after 6 s",
+            ((RINGS, answer(), say("diga"), send_nothing(6), hang_up()),),
+            (D.ANSWERED_ABANDONED,)),
     Persona("50", "busy", "busy (SIP 486, cause 17)", ((hang_up(17),),), (D.BUSY,), weight=5),
     Persona("51", "no_answer", "rings until we give up", (_NOBODY,), (D.NO_ANSWER,), weight=8),
     Persona("52", "network_gives_up", "rings for 6 s, then the network gives up (480, cause 19)",

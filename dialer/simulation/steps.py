@@ -51,6 +51,11 @@ def wait(seconds: float) -> Step:
     return _step(f"Wait({seconds:g})")
 
 
+def send_nothing(seconds: float) -> Step:
+    """Be quiet on a line that suppresses silence: no packet is sent. Ends the call after."""
+    return _step(f"WaitExten({seconds:g})")
+
+
 def heard_out(longest: float = 40.0) -> Step:
     """Listen until the other side has been quiet: a prompt has ended."""
     return _step(f"WaitForSilence({QUIET_MS},1,{longest:g})")

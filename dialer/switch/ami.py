@@ -121,6 +121,23 @@ class AmiLink:
             {"Action": "Hangup", "Channel": _clean(attempt_id), "Cause": str(int(cause))}
         )
 
+    async def packets_received(self, attempt_id: str) -> int | None:
+        """How many RTP packets came on this call so far; None when it cannot be told."""
+        connection = self._connection
+        if connection is None:
+            return None
+        action = {
+            "Action": "Getvar",
+            "Channel": _clean(attempt_id),
+            "Variable": "CHANNEL(rtcp,rxcount)",
+        }
+        try:
+            answer = await connection.ask(action, _ANSWER_SECONDS)
+        except (OSError, TimeoutError):
+            return None
+        value = str(answer.get("Value") or "")
+        return int(value) if value.isdigit() else None
+
     async def live_channels(self) -> set[str]:
         """The unique ids of all channels there are.
 
