@@ -14,10 +14,10 @@ setup:  ## everything this checkout needs: packages, Asterisk, Redis, prompts
 demo: setup  ## the whole dialer against a simulated telephone network
 	@$(BIN)/dialer demo
 
-test:  ## the tests
+test: setup  ## the tests
 	@$(BIN)/python -m pytest -q
 
-lint:  ## ruff and mypy --strict
+lint: setup  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
