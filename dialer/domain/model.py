@@ -173,6 +173,7 @@ class Refusal(StrEnum):
     NOT_MOBILE = "not_mobile"
     NO_CALLER_ID = "no_caller_id"
     NO_PHONE = "no_phone"
+    IN_CALL = "in_call"  # the debtor, or the telephone, has a call in the air
     NO_TEXT = "no_text"  # the step's template is not there in the debtor's language
     CAMPAIGN_NOT_RUNNING = "campaign_not_running"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from dialer.domain import caller_id, policy
 from dialer.domain.model import Attempt, CampaignPlan, Channel, Refusal
 from dialer.engine.campaigns import RunningCampaign
-from dialer.store import attempts, contacts, leads, leases
+from dialer.store import attempts, contacts, in_the_air, leads, leases
 from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
+from dialer.store.in_the_air import InTheAir
+
+IN_CALL_WAIT = timedelta(seconds=60)
+"""How long a lead waits whose debtor or number has a call in the air."""
 
 
 class LeaseLost(Exception):
@@ -42,8 +46,17 @@ class GiveUp:
     reason: str
 
 
-def decide(plan: CampaignPlan, context: LeadContext, now: datetime) -> Call | Wait | GiveUp:
-    """Whether a claimed lead is called now. Phones are tried from the lead's next one on."""
+def decide(
+    plan: CampaignPlan, context: LeadContext, now: datetime, air: InTheAir | None = None
+) -> Call | Wait | GiveUp:
+    """Whether a claimed lead is called now. Phones are tried from the lead's next one on.
+
+    ``air``: who has a call already. Nobody has two at once, and no telephone either.
+    """
+    air = air or InTheAir()
+    in_call = Wait(now + IN_CALL_WAIT, Refusal.IN_CALL)
+    if context.debtor_id in air.debtors:
+        return in_call
     if not context.phones:
         return GiveUp(Refusal.NO_PHONE.value)
     timezone = context.timezone or plan.default_timezone
@@ -59,6 +72,8 @@ def decide(plan: CampaignPlan, context: LeadContext, now: datetime) -> Call | Wa
         )
         if verdict.allowed:
             verdict = limit
+        if verdict.allowed and phone.number in air.numbers:
+            verdict = policy.Verdict(in_call.reason, in_call.at)
         if verdict.refused is None:
             number = caller_id.choose(plan.caller_ids, phone.shown, now, spread=context.lead_id)
             if number is None:
@@ -88,12 +103,14 @@ def claim_and_commit(
         raise LeaseLost(running.plan.name)
     plan = running.plan
     ids = leads.claim(connection, running.id, count, new_id(), now)
+    # Before the contexts: what another engine has just committed must count in them.
+    air = in_the_air.hold(connection, leads.debtors_of(connection, ids))
     contexts = load_contexts(connection, ids, now)
     made: list[Attempt] = []
     companies: dict[str, LeadContext] = {}
     for lead_id in ids:
         context = contexts[lead_id]
-        decision = decide(plan, context, now)
+        decision = decide(plan, context, now, air)
         if isinstance(decision, Wait):
             leads.wait(connection, lead_id, decision.at)
         elif isinstance(decision, GiveUp):
@@ -113,6 +130,7 @@ def claim_and_commit(
                 placed_at=now,
             )
             made.append(attempt)
+            air.add(attempt.debtor_id, attempt.number)
             companies[attempt.id] = context
     commit_attempts(connection, [(one, companies[one.id]) for one in made])
     return made, len(ids) - len(made)

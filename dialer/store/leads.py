@@ -43,6 +43,13 @@ def claim(
     return [row.id for row in rows]
 
 
+def debtors_of(connection: Connection, lead_ids: Sequence[int]) -> set[int]:
+    """The debtors of these leads."""
+    return set(
+        connection.execute(select(lead.c.debtor_id).where(lead.c.id.in_(lead_ids))).scalars()
+    )
+
+
 def wait(
     connection: Connection,
     lead_id: int,
