@@ -107,12 +107,15 @@ class Books:
             self._told[number] = (behaviour, times)
 
     def note_request(self, form: dict[str, str], headers: dict[str, str], outcome: str) -> None:
-        """Remember a request to send."""
+        """Remember a request to send; ``at`` is when it was here, Unix time."""
+        at = time.time()
         with self._lock:
             self.counts["requests"] += 1
             self.counts[outcome] += 1
             if len(self.requests) < KEPT_REQUESTS:
-                self.requests.append({"form": form, "headers": headers, "outcome": outcome})
+                self.requests.append(
+                    {"form": form, "headers": headers, "outcome": outcome, "at": at}
+                )
 
     def keep(self, form: dict[str, str], delivery: Delivery, options: Options) -> dict[str, Any]:
         """Make a message as Twilio shows it, and settle when it gets which status."""
