@@ -96,7 +96,12 @@ def test_the_zone_of_a_number_where_it_is_one_alone() -> None:
 
 
 _COUNTRIES = "ES MX CO CL PE AR US GB BR EC PT FR DE UY".split()
-_KINDS = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+_LINES = {
+    PhoneNumberType.FIXED_LINE: LineType.FIXED,
+    PhoneNumberType.MOBILE: LineType.MOBILE,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: LineType.FIXED_OR_MOBILE,
+}
+_KINDS = (*_LINES, PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE)
 
 
 @st.composite
@@ -134,7 +139,7 @@ def test_a_number_is_what_the_numbering_plans_say(case: tuple[str, str]) -> None
     else:
         assert read is not None
         assert read.number == phonenumbers.format_number(number, PhoneNumberFormat.E164)
-        assert (read.line_type is LineType.MOBILE) == (kind == PhoneNumberType.MOBILE)
+        assert read.line_type is _LINES.get(kind, LineType.OTHER)
 
 
 # --- documents -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
@@ -12,6 +12,7 @@ from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 from dialer.domain.debtor_row import PhoneEntry
 from dialer.domain.model import LineType
 from dialer.importing.errors import CellError
+from dialer.importing.numbering import plain_number
 
 MOST = 10  # numbers of one cell
 _LONGEST = 60
@@ -56,47 +57,19 @@ def parse_phone(text: str, country: str) -> PhoneEntry:
         raise CellError("a phone number has characters that are none of a number")
     if country == "MX" or text.startswith(("+52", "0052")):
         text = _OLD_MEXICAN.sub(r"+52\1", _NOT_DIGITS.sub("", text))
-    number = _as_dialled(text, country) or _parsed(text, country)
+    if plain := plain_number(text, country):
+        return plain
+    try:
+        number = phonenumbers.parse(text, country)
+    except NumberParseException:
+        raise CellError(f"a phone number is none of {country}") from None
     kind = phonenumbers.number_type(number)  # unknown for every number that is not valid
-    if kind == PhoneNumberType.UNKNOWN:
-        number = _parsed(text, country)
-        kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.UNKNOWN:
         raise CellError(f"a phone number is in no numbering plan (read as of {country})")
     if kind in _COSTLY:
         raise CellError("a phone number is of premium rate")
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return PhoneEntry(e164, _TYPES.get(kind, LineType.OTHER))
-
-
-def _parsed(text: str, country: str) -> phonenumbers.PhoneNumber:
-    try:
-        return phonenumbers.parse(text, country)
-    except NumberParseException:
-        raise CellError(f"a phone number is none of {country}") from None
-
-
-def _as_dialled(text: str, country: str) -> phonenumbers.PhoneNumber | None:
-    """The number where nothing can stand in front of its national digits: half the time of
-    ``phonenumbers.parse``, which most numbers of a list do not need."""
-    code, prefixes = _plan(country)
-    text = text.removeprefix(f"+{code}")
-    if not (text.isascii() and text.isdigit()) or text[0] == "0" or not 6 <= len(text) <= 12:
-        return None
-    if prefixes is not None and prefixes.match(text):
-        return None
-    return phonenumbers.PhoneNumber(country_code=code, national_number=int(text))
-
-
-@cache
-def _plan(country: str) -> tuple[int, re.Pattern[str] | None]:
-    """The country's calling code, and what may be dialled before a national number."""
-    code = phonenumbers.country_code_for_region(country)
-    plan = phonenumbers.PhoneMetadata.metadata_for_region(country, None)
-    if plan is None:
-        return code, None
-    signs = filter(None, (plan.international_prefix, plan.national_prefix_for_parsing))
-    return code, re.compile("|".join(f"(?:{sign})" for sign in signs) or "(?!)")
 
 
 def zone_of_phone(entry: PhoneEntry) -> str | None:
