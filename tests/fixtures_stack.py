@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_db import TEMPLATE
 from sqlalchemy import Engine, text
 from world import World, plan
 
 from dialer.config import Settings
 from dialer.domain.model import Disposition, RetryRule
 from dialer.local.ports import with_free_ports
+from dialer.local.postgres import PostgresServer
 from dialer.local.stack import ENGINE, Stack, environment
 from dialer.local.witnessing import Witnessing
 from dialer.simulation.personas import named
@@ -127,11 +129,10 @@ class Office:
             return int(connection.execute(text(query), {"c": world.campaign_id}).scalar_one())
 
 
-@pytest.fixture(scope="session")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """Everything but the engine, on SQLite, for the whole session."""
-    home: Path = tmp_path_factory.mktemp("office")
-    settings = with_free_ports(Settings(home=home))
+@contextmanager
+def open_office(home: Path, database_url: str = "") -> Iterator[Office]:
+    """Everything but the engine; SQLite in ``home`` unless a database is named."""
+    settings = with_free_ports(Settings(home=home, database_url=database_url))
     migrate(settings.database)
     ensure_prompts(settings)
     ensure_company(settings, "Acme")
@@ -139,6 +140,25 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with Stack(settings, only=COMPONENTS) as stack:
         yield Office(stack, engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Everything but the engine, on SQLite, for the whole session."""
+    with open_office(tmp_path_factory.mktemp("office")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def postgres_office(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> Iterator[Office]:
+    """The same on PostgreSQL, for one module."""
+    name = "office"
+    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    with open_office(tmp_path_factory.mktemp("pg"), postgres_server.loopback_url(name)) as one:
+        yield one
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

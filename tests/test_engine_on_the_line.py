@@ -18,6 +18,7 @@ from dialer.domain.model import Disposition
 from dialer.local.witnessing import Witnessing
 from dialer.simulation.personas import PERSONAS, persona_of
 from dialer.store import tables as t
+from dialer.switch.instance import AsteriskInstance
 from dialer.switch.portable import ensure_asterisk
 from dialer.switch.product import prepare_product
 
@@ -131,14 +132,20 @@ def test_an_engine_killed_twenty_times_loses_no_lead_and_calls_nobody_twice(
         kill(process)
     # What the last one was doing is called "lost" and waits its minute: sooner here.
     with office.engine_process(world):
-        end = time.monotonic() + 150
-        while office.left(world) and time.monotonic() < end:
-            _hurry(office, world)
-            time.sleep(0.5)
-    assert office.left(world) == 0
+        finish_in_a_hurry(office, world)
     assert_nothing_lost(office, world)
     assert_called_once_for_each_attempt(office, world, witness)
     assert any(row.failure == "lost" for row in office.attempts(world))
+
+
+def finish_in_a_hurry(office: Office, world: World) -> None:
+    """To the end of the campaign; nobody waits for the minute of a lost call or for a retry."""
+
+    def done() -> bool:
+        _hurry(office, world)
+        return office.left(world) == 0
+
+    office.wait("leads are not done", done, 150)
 
 
 def _hurry(office: Office, world: World) -> None:
@@ -166,13 +173,32 @@ def test_asterisk_killed_in_the_middle(office: Office, witness: Witnessing) -> N
     with office.engine_process(world):
         office.wait("nothing was placed", lambda: office.placed(world) > 8, 30)
         os.kill(int(instance.pid_file.read_text().split()[0]), signal.SIGKILL)
-        end = time.monotonic() + 150
-        while office.left(world) and time.monotonic() < end:
-            _hurry(office, world)
-            time.sleep(0.5)
-    assert office.left(world) == 0
+        finish_in_a_hurry(office, world)
     assert_nothing_lost(office, world)
     assert_called_once_for_each_attempt(office, world, witness)
+
+
+def test_a_lost_ami_connection_loses_no_call(office: Office, witness: Witnessing) -> None:
+    world = office.campaign(QUICK * 6, calls_per_second=5.0)
+    instance = prepare_product(office.settings, ensure_asterisk())
+    with office.engine_process(world):
+        for wanted in (8, 20):
+            office.wait("nothing was placed", lambda n=wanted: office.placed(world) > n, 30)  # type: ignore[misc]
+            kick_everybody(instance)
+        finish_in_a_hurry(office, world)
+    assert_nothing_lost(office, world)
+    assert_called_once_for_each_attempt(office, world, witness)
+
+
+def kick_everybody(instance: AsteriskInstance) -> None:
+    """End every AMI session from Asterisk's console."""
+    kicked = 0
+    for line in instance.rx("manager show connected").splitlines():
+        columns = line.split()
+        if len(columns) > 4 and columns[1] == "127.0.0.1":
+            instance.rx(f"manager kick session {columns[4]}")
+            kicked += 1
+    assert kicked
 
 
 def test_a_trunk_that_is_down_rests_and_comes_back(office: Office) -> None:
