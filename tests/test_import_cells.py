@@ -242,7 +242,7 @@ def test_dates_of_workbooks_and_what_a_date_proves() -> None:
     assert date_of_cell(datetime(2026, 1, 31, 12)) == date(2026, 1, 31)
     assert order_proven("31/01/2026") == "dmy"
     assert order_proven("01/31/2026") == "mdy"
-    assert order_proven("03/04/2026") is None
+    assert order_proven("03/04/2026") == "open"
     assert order_proven("2026-01-31") is None
 
 
@@ -374,6 +374,14 @@ def test_two_columns_that_could_be_the_amount_are_not_guessed_between() -> None:
 def test_a_wrong_map_is_explained(told: dict[str, list[str]], why: str) -> None:
     with pytest.raises(ImportFileError, match=why):
         find_columns(_FULL, told)
+
+
+def test_one_name_and_its_surnames() -> None:
+    header = [*_FULL, "Apellido 1", "Apellido 2", "Titular"]
+    with pytest.raises(ImportFileError, match="'Nombre' and 'Titular' could be the name"):
+        find_columns(header, {})
+    columns = find_columns(header, {"name": ["Titular", "Nombre"]})
+    assert (columns.positions["name"], columns.positions["surname"]) == ((8, 1), (6, 7))
 
 
 def test_a_title_that_comes_twice_is_told_by_its_number() -> None:

@@ -281,11 +281,13 @@ def test_thousands_stay_out_where_nothing_proves_them(tmp_path: Path) -> None:
     assert [r.amount.minor for r in collect(path, decimal=".")[1]] == [150, 9900]
 
 
-def test_thousands_stay_out_of_a_file_of_two_notations(tmp_path: Path) -> None:
+def test_a_file_of_two_notations_is_not_sorted_out(tmp_path: Path) -> None:
     rows = [line(i, importe=t) for i, t in enumerate(["1.500", "12,50", "12.50", "1.500,00"])]
-    summary, taken = collect(write(tmp_path / "a.csv", text(*rows)))
-    assert [row.amount.minor for row in taken] == [1250, 1250, 150000]
-    assert summary.rejected == 1
+    path = write(tmp_path / "a.csv", text(*rows))
+    assert "1 amounts have '.' as decimal sign and 2 have ','" in refusal(path)
+    summary, taken = collect(path, decimal=",")
+    assert [row.amount.minor for row in taken] == [150000, 1250, 150000]
+    assert "not written with ','" in rejects(summary)
 
 
 def test_an_unquoted_decimal_comma_shifts_no_money(tmp_path: Path) -> None:

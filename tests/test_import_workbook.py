@@ -43,22 +43,40 @@ def test_typed_cells_mean_what_they_show(tmp_path: Path) -> None:
             TITLES,
             row(1),
             [],
-            row(2, importe="1.234,56", vencimiento="31/01/2026", telefono1="+34600000002"),
+            row(2, importe=1234, telefono1="+34600000002"),
             row(3, importe=1.5, vencimiento=46053, telefono1=6.00000003e8),
         ],
     )
     summary, rows = collect(path)
     assert (summary.sheet, summary.rejected) == ("Deudores", 0)
-    assert [one.amount for one in rows] == [Money(n, "EUR") for n in (123450, 123456, 150)]
+    assert [one.amount for one in rows] == [Money(n, "EUR") for n in (123450, 123400, 150)]
     assert {one.due for one in rows} == {date(2026, 1, 31)}
     assert [one.phones[0].number for one in rows] == [f"+3460000000{i}" for i in (1, 2, 3)]
     assert [(one.line, one.reference) for one in rows] == [(2, "1"), (4, "2"), (5, "3")]
 
 
-def test_a_number_of_1500_is_no_thousandth(tmp_path: Path) -> None:
-    """A number cell has one reading, whatever the texts of the file prove."""
-    path = workbook(tmp_path / "a.xlsx", [TITLES, row(1, importe=1.5), row(2, importe="9.999,00")])
+def test_texts_are_read_as_in_any_other_file(tmp_path: Path) -> None:
+    texts = {"importe": "1.234,56", "vencimiento": "31/01/2026", "telefono1": "600 123 123"}
+    path = workbook(tmp_path / "a.xlsx", [TITLES, row(1, **texts)])
+    [one] = collect(path)[1]
+    assert (one.amount, one.due) == (Money(123456, "EUR"), date(2026, 1, 31))
+
+
+def test_amounts_that_a_spreadsheet_half_understood(tmp_path: Path) -> None:
+    """Opened in English, a Spanish list's 1.500 becomes 1.5 and its 9.999,00 stays a text."""
+    rows = [TITLES, row(1, importe=1.5), row(2, importe="9.999,00")]
+    path = workbook(tmp_path / "a.xlsx", rows)
+    with pytest.raises(ImportFileError, match="1 amounts are numbers and 1 are texts"):
+        collect(path)
     assert [one.amount.minor for one in collect(path, decimal=",")[1]] == [150, 999900]
+
+
+def test_dates_that_a_spreadsheet_half_understood(tmp_path: Path) -> None:
+    rows = [TITLES, row(1, vencimiento=datetime(2026, 3, 4)), row(2, vencimiento="31/01/2026")]
+    path = workbook(tmp_path / "a.xlsx", rows)
+    with pytest.raises(ImportFileError, match="1 due dates are dates and 1 are texts"):
+        collect(path)
+    assert len(collect(path, date_order="dmy")[1]) == 2
 
 
 def test_formulas_and_errors_stay_out(tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ class Proofs:
         self._proven = {".": 0, ",": 0}
         self._open = 0
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """(amounts that prove a decimal point, those that prove a decimal comma, open ones)."""
+        return self._proven["."], self._proven[","], self._open
+
     def add(self, text: str) -> Digits | None:
         """Take one amount into account; what cannot be read counts for nothing."""
         try:

@@ -58,15 +58,16 @@ def date_of_cell(value: date | datetime) -> date:
     return _date(day.year, day.month, day.day)
 
 
-def order_proven(text: str) -> Order | None:
-    """The order that a date proves: 31/01/2026 is day first, 01/31/2026 month first."""
+def order_proven(text: str) -> Order | Literal["open"] | None:
+    """The order that a date proves: 31/01/2026 is day first, 01/31/2026 month first, 03/04/2026
+    may be either; None for a text that is written in another way."""
     match = _NUMBERS.fullmatch(text.strip().upper()) if len(text) <= _LONGEST else None
     if match is None:
         return None
     first, second = int(match[1]), int(match[3])
-    if first > 12 >= second >= 1:
+    if first > 12 >= second:
         return "dmy"
-    return "mdy" if second > 12 >= first >= 1 else None
+    return "mdy" if second > 12 >= first else "open"
 
 
 def _date(year: int, month: int, day: int) -> date:

@@ -50,7 +50,7 @@ _SYNONYMS = {
 }
 REQUIRED = ("document", "name", "phone", "reference", "amount", "due")
 FIELDS = tuple(_SYNONYMS)
-_SEVERAL = frozenset({"name", "surname", "phone"})  # fields that may have more columns than one
+_SEVERAL = frozenset({"surname", "phone"})  # fields that may have more columns than one
 _FIELD_OF = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
 OWN_COLUMNS = ("import_line", "import_status", "import_reasons")
 """What the file of rejects adds; not columns of anybody's data."""
@@ -148,7 +148,8 @@ def _one_each(
     header: Sequence[str], found: Mapping[str, list[int]], told: Mapping[str, Sequence[str]]
 ) -> None:
     for name, places in found.items():
-        if len(places) > 1 and name not in _SEVERAL:
+        several = name in _SEVERAL or (name == "name" and name in told)
+        if len(places) > 1 and not several:
             titles = " and ".join(repr(header[place]) for place in places)
             raise ImportFileError(
                 f"both {titles} could be the {name}: say which with --map {name}=COLUMN"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dialer.domain.debtor_row import BatchResult, Caution, Concern, DebtorRow, RowFate
-from dialer.importing.amounts import Notation
 from dialer.importing.currencies import MINOR_DIGITS
 from dialer.importing.dates import Order
 from dialer.importing.delimited import open_delimited
@@ -32,6 +31,7 @@ from dialer.importing.scan import (
     rows_below,
     scan,
     settle_dates,
+    settle_notation,
 )
 from dialer.importing.tabular import RawRow, Table
 from dialer.importing.workbook import Workbook
@@ -204,13 +204,10 @@ def _rules(
             "which currency are the amounts in? The file has no column for it: say --currency EUR"
             " (or MXN, COP...), or name the column with --map currency=COLUMN"
         )
-    notation = found.notation
-    if options.decimal is not None:
-        notation = Notation(options.decimal, told=True)
     return Rules(
         country=country,
         currency=options.currency,
-        notation=notation,
+        notation=settle_notation(found, options.decimal),
         date_order=settle_dates(found, options.date_order),
         documents=options.documents,
         serial=table.date_of_serial if isinstance(table, Workbook) else None,

@@ -16,7 +16,7 @@ from dialer.importing.dates import Order, order_proven
 from dialer.importing.errors import ImportFileError
 from dialer.importing.headers import Columns, field_of, find_columns, simplify
 from dialer.importing.rows import RowReader, RowRejected
-from dialer.importing.tabular import RawRow, Table, cell_text
+from dialer.importing.tabular import Cell, RawRow, Table, cell_text
 
 HEADER_WITHIN = 10  # rows: reports have titles above their table
 STRAY_DATES = 100  # one date in so many may be in the other order: a typing error
@@ -29,13 +29,17 @@ Progress = Callable[[int], None]
 class Findings:
     """Of a whole file. ``spare``: empty fields behind the last column, in every row alike.
 
-    ``signed``: whether at least one amount names its currency. ``suspects``: hashes of references
-    that may come more than once.
+    ``signed``: whether at least one amount names its currency. ``number_cells`` and ``date_cells``
+    are those of a workbook's amounts and due dates. ``suspects``: hashes of references that may
+    come more than once.
     """
 
     rows: int = 0
-    notation: Notation = field(default_factory=Notation)
+    proofs: Proofs = field(default_factory=Proofs)
     spare: int = 0
+    number_cells: int = 0
+    date_cells: int = 0
+    open_dates: int = 0
     signed: bool = False
     day_first: int = 0
     month_first: int = 0
@@ -68,7 +72,7 @@ def rows_below(table: Table, header_line: int) -> Iterator[RawRow]:
 
 def scan(table: Table, header_line: int, columns: Columns, progress: Progress) -> Findings:
     """Go through the file once. Raises ImportFileError where it does not decode to its end."""
-    found, proofs = Findings(), Proofs()
+    found = Findings()
     width, surplus, filled = len(columns.header), set[int](), False
     amount, due = columns.positions["amount"][0], columns.positions["due"][0]
     reference = columns.positions["reference"][0]
@@ -83,20 +87,34 @@ def scan(table: Table, header_line: int, columns: Columns, progress: Progress) -
         surplus.add(max(length - width, 0))
         if length > width and any(cells[width:]):
             filled = True
-        if amount < length and isinstance(text := cells[amount], str):
-            digits = proofs.add(text)
-            if digits is not None and digits.currencies and len(digits.currencies) == 1:
-                found.signed = True
-        if due < length and isinstance(text := cells[due], str):
-            proven = order_proven(text)
-            found.day_first += proven == "dmy"
-            found.month_first += proven == "mdy"
+        if amount < length:
+            _look_at_amount(cells[amount], found)
+        if due < length:
+            _look_at_date(cells[due], found)
         if reference < length:
             _mark(bloom, found.suspects, reference_hash(cell_text(cells[reference])))
-    found.notation = proofs.notation()
     if len(surplus) == 1 and not filled:
         found.spare = surplus.pop()
     return found
+
+
+def _look_at_amount(cell: Cell, found: Findings) -> None:
+    if isinstance(cell, str):
+        digits = found.proofs.add(cell)
+        if digits is not None and digits.currencies and len(digits.currencies) == 1:
+            found.signed = True
+    elif isinstance(cell, int | float):
+        found.number_cells += 1
+
+
+def _look_at_date(cell: Cell, found: Findings) -> None:
+    if isinstance(cell, str):
+        proven = order_proven(cell)
+        found.day_first += proven == "dmy"
+        found.month_first += proven == "mdy"
+        found.open_dates += proven == "open"
+    elif cell is not None:
+        found.date_cells += 1
 
 
 def _mark(bloom: bytearray, suspects: set[int], key: int) -> None:
@@ -142,21 +160,52 @@ def _claim(row: DebtorRow) -> int:
     return hash((row.document, row.amount, row.due))
 
 
+def settle_notation(found: Findings, told: str | None) -> Notation:
+    """Which sign is decimal. Raises ImportFileError where the file contradicts itself.
+
+    A spreadsheet that opens a list in another country's notation turns some of its amounts into
+    numbers (1.500 into 1.5, 12,50 into 1250) and leaves the others as texts. Both kinds beside
+    each other mean that neither can be trusted.
+    """
+    if told is not None:
+        return Notation(told, told=True)
+    point, comma, still_open = found.proofs.counts
+    if point and comma:
+        raise ImportFileError(
+            f"{point} amounts have '.' as decimal sign and {comma} have ',': write all of them in"
+            " one way, or say with --decimal which is right (the others are rejected then)"
+        )
+    if found.number_cells and (point or comma or still_open):
+        raise ImportFileError(
+            f"{found.number_cells} amounts are numbers and {point + comma + still_open} are texts"
+            " with '.' or ',': a spreadsheet has read part of them, perhaps wrongly. Import the"
+            " original file; or say --decimal for the texts, if the numbers are right"
+        )
+    return found.proofs.notation()
+
+
 def settle_dates(found: Findings, told: Order | None) -> Order:
     """The order of day and month. Raises ImportFileError where the file proves another one."""
     first, other, order = found.day_first, found.month_first, told or "dmy"
     if order == "mdy":
         first, other = other, first
-    if other * STRAY_DATES > first and other:
-        better: Order = "mdy" if order == "dmy" else "dmy"
-        if not first:
-            raise ImportFileError(
-                f"the due dates are not {_DATES[order]}: say --date-order {better}"
-                f" if they are {_DATES[better]}"
-            )
+    better: Order = "mdy" if order == "dmy" else "dmy"
+    if other and not first:
+        raise ImportFileError(
+            f"the due dates are not {_DATES[order]}: say --date-order {better}"
+            f" if they are {_DATES[better]}"
+        )
+    if other * STRAY_DATES > first:
         raise ImportFileError(
             f"{first} due dates can only be {_DATES[order]} and {other} only {_DATES[better]}:"
             " write all of them in one way, best like 2026-01-31"
+        )
+    texts = first + other + found.open_dates
+    if found.date_cells and texts and told is None:
+        raise ImportFileError(
+            f"{found.date_cells} due dates are dates and {texts} are texts: a spreadsheet has read"
+            " part of them, perhaps with day and month exchanged. Import the original file; or say"
+            " --date-order for the texts, if the dates are right"
         )
     return order
 
