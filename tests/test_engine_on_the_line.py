@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from fixtures_stack import Office, kill
@@ -27,10 +28,10 @@ pytestmark = pytest.mark.timeout(300)
 QUICK = ["busy", "hangs_up_always", "hasty_promiser", "unallocated", "hangs_up_then_listens"]
 
 
-def by_number(rows: list[object]) -> dict[str, list[object]]:
-    found: dict[str, list[object]] = {}
+def by_number(rows: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
     for row in rows:
-        found.setdefault(row.number, []).append(row)  # type: ignore[attr-defined]
+        found.setdefault(row.number, []).append(row)
     return found
 
 
@@ -64,8 +65,8 @@ def test_every_persona_ends_in_its_disposition(office: Office) -> None:
         assert persona is not None
         for nth, row in enumerate(rows, start=1):
             expected = persona.expected_at(nth)
-            if row.disposition != expected.value:  # type: ignore[attr-defined]
-                wrong.append(f"{persona.name} call {nth}: {row.disposition}")  # type: ignore[attr-defined]
+            if row.disposition != expected.value:
+                wrong.append(f"{persona.name} call {nth}: {row.disposition}")
     assert wrong == []
     assert_nothing_lost(office, world)
 
@@ -79,12 +80,12 @@ def test_the_redial_comes_from_another_number_and_is_measured(
     seen = witness.calls()
     for number, rows in by_number(office.attempts(world)).items():
         first, second = rows
-        assert (first.disposition, second.disposition) == ("answered_abandoned", "promise")  # type: ignore[attr-defined]
-        assert second.follows == first.id  # type: ignore[attr-defined]
+        assert (first.disposition, second.disposition) == ("answered_abandoned", "promise")
+        assert second.follows == first.id
         shown = [call.caller_id for call in seen if call.number == number]
         assert len(set(shown)) == 2
-        row = world.rows(t.fallback, attempt_id=first.id)[0]  # type: ignore[attr-defined]
-        assert row.made_attempt_id == second.id  # type: ignore[attr-defined]
+        row = world.rows(t.fallback, attempt_id=first.id)[0]
+        assert row.made_attempt_id == second.id
         calls = [call for call in seen if call.number == number]
         assert calls[0].ended_at is not None
         outside = (calls[1].invited_at - calls[0].ended_at).total_seconds() * 1000
@@ -182,9 +183,10 @@ def test_a_lost_ami_connection_loses_no_call(office: Office, witness: Witnessing
     world = office.campaign(QUICK * 6, calls_per_second=5.0)
     instance = prepare_product(office.settings, ensure_asterisk())
     with office.engine_process(world):
-        for wanted in (8, 20):
-            office.wait("nothing was placed", lambda n=wanted: office.placed(world) > n, 30)  # type: ignore[misc]
-            kick_everybody(instance)
+        office.wait("nothing was placed", lambda: office.placed(world) > 8, 30)
+        kick_everybody(instance)
+        office.wait("nothing more was placed", lambda: office.placed(world) > 20, 30)
+        kick_everybody(instance)
         finish_in_a_hurry(office, world)
     assert_nothing_lost(office, world)
     assert_called_once_for_each_attempt(office, world, witness)
