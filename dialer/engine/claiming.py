@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -134,6 +134,24 @@ def claim_and_commit(
             companies[attempt.id] = context
     commit_attempts(connection, [(one, companies[one.id]) for one in made])
     return made, len(ids) - len(made)
+
+
+def still_wanted(
+    connection: Connection, one: Attempt, running: RunningCampaign, now: datetime
+) -> bool:
+    """Whether an attempt that was committed some while ago may be dialled now.
+
+    Not when its campaign was paused, when another engine has concluded it, and not when the
+    window has closed or the debtor asked for no contact meanwhile. The caps count it already.
+    """
+    if not running.running or attempts.is_ended(connection, one.id):
+        return False
+    context = load_contexts(connection, [one.lead_id], now)[one.lead_id]
+    number = next((phone for phone in context.phones if phone.id == one.phone_id), None)
+    if number is None:
+        return False
+    standing = context.standing(number, running.plan.default_timezone)
+    return policy.may_contact(running.plan.rules, replace(standing, contacts=()), now).allowed
 
 
 def commit_attempts(connection: Connection, made: list[tuple[Attempt, LeadContext]]) -> None:

@@ -26,6 +26,7 @@ from dialer.domain.model import (
     MachineAction,
 )
 from dialer.engine.campaigns import RunningCampaign
+from dialer.engine.claiming import still_wanted
 from dialer.engine.closing import (
     Closing,
     FollowUp,
@@ -47,6 +48,11 @@ FLUSH_SECONDS = 0.25
 """How much of a call's progress a crash may lose; what decides (an end) is written at once."""
 TICK = 0.1
 MAX_BATCH = 500
+RECHECK_AFTER = timedelta(seconds=2)
+"""A call placed later than this after its commit (the switch was away, the trunk rested, the
+machine slept) is asked again: the hour may have passed, the debtor opted out, the lease gone."""
+NEVER_PLACED = timedelta(seconds=60)
+"""An attempt whose turn has not come by then never gets one: its lead is due again."""
 UNSEEN_SECONDS = 15.0
 """An Originate that shows no channel for so long is looked for, and given up if absent."""
 MAX_CALL = timedelta(minutes=20)
@@ -277,14 +283,26 @@ class Core:
         await self.place(one)
 
     async def place(self, one: Attempt) -> None:
-        """Originate an attempt that is committed. A refusal ends it as failed."""
+        """Originate an attempt that is committed, once. A refusal ends it as failed; one that
+        has waited too long and may not be placed any more ends as lost."""
         call = self.live.get(one.id)
-        if call is None:
-            return  # forgotten while it waited for its turn
+        if call is None or call.placed:
+            return  # forgotten, or taken over, while it waited for its turn
+        if utc_now() - one.placed_at > RECHECK_AFTER:
+            running = self.campaigns[one.campaign_id]
+            wanted = await self.hands.database.until_done(
+                lambda connection: still_wanted(connection, one, running, utc_now())
+            )
+            if self.live.get(one.id) is not call or call.placed:
+                return
+            if not wanted:
+                log.warning("not_placed_any_more", attempt=one.id)
+                self._vanish([call])
+                return
         running = self.campaigns[one.campaign_id]
         trunk = self.hands.gate.trunk(one.trunk)
         plan = running.plan
-        call.placed = True
+        call.placed, call.placed_on = True, utc_now()
         try:
             await self.hands.link.originate(
                 OriginateRequest(
@@ -371,6 +389,7 @@ class Core:
     def _vanish(self, calls: list[LiveCall]) -> None:
         """Through the consumer's own queue, so that ends have one writer."""
         for call in calls:
+            call.placed = True  # or never will be: its turn does not come any more
             self.hands.link.events.put_nowait(ev.Vanished(call.attempt.id, utc_now()))
 
     async def watch(self) -> None:
@@ -379,25 +398,31 @@ class Core:
             await asyncio.sleep(UNSEEN_SECONDS / 3)
             if not self.ready.is_set():
                 continue
-            now = utc_now()
-            stale = [call for call in self.live.values() if self._overdue(call.attempt, now)]
-            try:
-                gone = await self._absent(stale)
-                for call in stale:
-                    if call not in gone and call.placed:
-                        await self.hands.link.hangup(call.attempt.id)
-            except (OSError, TimeoutError) as error:
-                log.warning("watch_failed", error=type(error).__name__)
-                continue
-            if gone:
-                log.warning("calls_lost", count=len(gone))
-                self._vanish(gone)
+            await self.end_overdue(utc_now())
 
-    def _overdue(self, one: Attempt, now: datetime) -> bool:
+    async def end_overdue(self, now: datetime) -> None:
+        """Hang up calls that go on for too long, end those that have no channel (any more)."""
+        stale = [call for call in self.live.values() if self._overdue(call, now)]
+        gone = [call for call in stale if not call.placed]  # their placer died
+        try:
+            gone += await self._absent(stale)
+            for call in stale:
+                if call not in gone and call.placed:
+                    await self.hands.link.hangup(call.attempt.id)
+        except (OSError, TimeoutError) as error:
+            log.warning("watch_failed", error=type(error).__name__)
+        if gone:
+            log.warning("calls_lost", count=len(gone))
+            self._vanish(gone)
+
+    def _overdue(self, call: LiveCall, now: datetime) -> bool:
+        one = call.attempt
+        if not call.placed:
+            return now - one.placed_at > NEVER_PLACED
         ring = timedelta(seconds=self.campaigns[one.campaign_id].plan.ring_timeout)
         if one.answered_at is not None:
             return now - one.answered_at > MAX_CALL
-        since = one.dialled_at or one.placed_at
+        since = one.dialled_at or call.placed_on or one.placed_at
         return now - since > (ring if one.dialled_at else timedelta()) + timedelta(
             seconds=UNSEEN_SECONDS
         )

@@ -26,9 +26,10 @@ class ConfirmSound:
 class LiveCall:
     """One attempt that has not ended.
 
-    ``placed``: Originate has left, so that a channel may exist. ``adopted``: taken over from an
-    engine that died; what it had heard since its last write is missing. ``dirty``: changed since
-    it was last written. ``hangup_before``: of a redial, when the debtor had hung up.
+    ``placed``: Originate has left, so that a channel may exist; ``placed_on``: when. ``adopted``:
+    taken over from an engine that died; what it had heard since its last write is missing.
+    ``dirty``: changed since it was last written. ``hangup_before``: of a redial, when the debtor
+    had hung up.
     ``suspected``: a machine by its unbroken speech, being confirmed.
     """
 
@@ -36,6 +37,7 @@ class LiveCall:
     detector: Detector
     hangup_before: datetime | None = None
     placed: bool = False
+    placed_on: datetime | None = None
     adopted: bool = False
     dirty: bool = False
     suspected: bool = False

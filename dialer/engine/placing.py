@@ -21,6 +21,8 @@ log = get_logger(__name__)
 HORIZON = 0.25
 """Seconds of calls claimed ahead: short, so that a pause is obeyed and a claim stays small."""
 BATCH = 20
+LONGEST_WAIT = 1.0
+"""Nothing is claimed while the next call's turn is further away than this (seconds)."""
 IDLE_SECONDS = 0.5
 """How often a campaign that has nothing to call looks again."""
 
@@ -59,14 +61,20 @@ class Placer:
         if not gate.knows(plan.trunk):
             log.error("unknown_trunk", campaign=plan.name, trunk=plan.trunk)
             return False
-        if gate.resting(plan.trunk, time.monotonic()):
-            return False
+        monotonic = time.monotonic()
+        rate_wait = self.running.rate.filled(monotonic).wait()
+        turn = max(rate_wait, gate.wait(plan.trunk, monotonic))
+        if gate.resting(plan.trunk, monotonic) or turn > LONGEST_WAIT:
+            return False  # what is claimed now would wait for its turn, and the hour go by
         in_flight = sum(
             1 for call in self.core.live.values() if call.attempt.campaign_id == self.running.id
         )
         on_trunk = sum(1 for call in self.core.live.values() if call.attempt.trunk == plan.trunk)
         count = calls_to_claim(
-            per_second=plan.calls_per_second,
+            per_second=min(
+                plan.calls_per_second,
+                gate.trunk(plan.trunk).calls_per_second or plan.calls_per_second,
+            ),
             horizon=HORIZON,
             in_flight=in_flight,
             claimed=0,
@@ -75,7 +83,6 @@ class Placer:
         )
         if count == 0:
             return False
-        now = utc_now()
         made, put_back = await self.core.hands.database.once(
             lambda connection: claim_and_commit(
                 connection,
@@ -83,7 +90,8 @@ class Placer:
                 owner=self.owner,
                 node=self.node,
                 count=count,
-                now=now,
+                # Read inside: a locked database may have been waited for, the hour be another.
+                now=utc_now(),
                 new_id=self.core.hands.new_id,
             )
         )
@@ -97,7 +105,8 @@ class Placer:
 
     async def _place_in_turn(self, one: Attempt) -> None:
         """When the campaign's and the trunk's rate allow. Once claimed it is placed, pause or
-        not: it is a matter of a quarter of a second."""
+        not: it is a matter of a quarter of a second, and ``Core.place`` asks again when it was
+        not."""
         gate = self.core.hands.gate
         while True:
             now = time.monotonic()
