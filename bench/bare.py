@@ -7,6 +7,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -44,6 +45,8 @@ class BareClient:
         self._on_hangup = on_hangup
         self.calls: dict[str, BareCall] = {}
         self.ended = 0
+        self.changed = asyncio.Event()
+        """Set when one more has ended."""
 
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -95,7 +98,7 @@ class BareClient:
             refused = self.calls.get(headers.get("ActionID", ""))
             if refused is not None and refused.dialled is None and refused.ended is None:
                 refused.ended = time.time()
-                self.ended += 1
+                self._count()
         if call is None or call.ended is not None:
             return
         at = float(headers["Timestamp"])
@@ -108,7 +111,11 @@ class BareClient:
             self._on_hangup(call)
         elif event == "Hangup":
             call.ended = at
-            self.ended += 1
+            self._count()
+
+    def _count(self) -> None:
+        self.ended += 1
+        self.changed.set()
 
 
 async def paced(rate: float, count: int, place: Callable[[int], None]) -> None:
@@ -123,6 +130,8 @@ async def paced(rate: float, count: int, place: Callable[[int], None]) -> None:
 
 async def until_ended(client: BareClient, count: int, seconds: float) -> None:
     """Until so many calls have ended, at most so long."""
-    until = time.monotonic() + seconds
-    while client.ended < count and time.monotonic() < until:
-        await asyncio.sleep(0.05)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while client.ended < count:
+                client.changed.clear()
+                await client.changed.wait()

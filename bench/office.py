@@ -22,6 +22,8 @@ from sqlalchemy import Engine, insert, text
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from world import World, plan  # noqa: E402
+
 from dialer.config import Settings  # noqa: E402
 from dialer.local.ports import with_free_ports  # noqa: E402
 from dialer.local.postgres import PostgresServer  # noqa: E402
@@ -43,7 +45,6 @@ from dialer.speech.render import ensure_company, ensure_prompts  # noqa: E402
 from dialer.store import tables as t  # noqa: E402
 from dialer.store.db import migrate, open_database  # noqa: E402
 from dialer.switch.portable import ensure_asterisk  # noqa: E402
-from world import World, plan  # noqa: E402
 
 PARTS = (ASTERISK, ENGINE, IVR, WORKER, REDIS, WEB, CARRIER, TWILIO)
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -32,6 +32,10 @@ _UPDATE = (
     .where(attempt.c.id == bindparam("attempt_id"), attempt.c.state != AttemptState.ENDED.value)
     .values({name: bindparam(f"v_{name}") for name in _MOVING})
 )
+_STATE = select(attempt.c.state).where(attempt.c.id == bindparam("attempt_id")).with_for_update()
+_WRITTEN = select(flow_outcome.c.attempt_id, flow_outcome.c.outcome).where(
+    flow_outcome.c.attempt_id.in_(bindparam("attempt_ids", expanding=True))
+)
 
 
 def insert_attempts(connection: Connection, attempts: Iterable[Attempt]) -> None:
@@ -53,20 +57,14 @@ def save_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
 
 def written_outcomes(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Outcome]:
     """What the IVR wrote down for these attempts: it stands even if its event never came."""
-    rows = connection.execute(
-        select(flow_outcome.c.attempt_id, flow_outcome.c.outcome).where(
-            flow_outcome.c.attempt_id.in_(attempt_ids)
-        )
-    )
+    rows = connection.execute(_WRITTEN, {"attempt_ids": list(attempt_ids)})
     return {row.attempt_id: Outcome(row.outcome) for row in rows}
 
 
 def is_ended(connection: Connection, attempt_id: str) -> bool:
     """Whether its end is in the database already. Locks the row: of two who would end it, one
     waits and then sees that it is ended."""
-    state = connection.execute(
-        select(attempt.c.state).where(attempt.c.id == attempt_id).with_for_update()
-    ).scalar_one_or_none()
+    state = connection.execute(_STATE, {"attempt_id": attempt_id}).scalar_one_or_none()
     return state == AttemptState.ENDED.value
 
 

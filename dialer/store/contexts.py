@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from dialer.domain.model import LineType
 from dialer.domain.policy import WEEK, Standing
@@ -71,20 +72,11 @@ def load_contexts(
     """The contexts of these leads, by lead id; a constant number of queries."""
     if not lead_ids:
         return {}
-    heads = connection.execute(
-        select(
-            lead.c.id, lead.c.campaign_id, lead.c.debtor_id, lead.c.account_id, lead.c.attempts,
-            lead.c.next_phone, debtor.c.company_id, debtor.c.timezone, debtor.c.language,
-            debtor.c.opted_out_at,
-        )
-        .join(debtor, debtor.c.id == lead.c.debtor_id)
-        .where(lead.c.id.in_(lead_ids))
-    ).all()  # fmt: skip
-    debtors = {row.debtor_id for row in heads}
+    heads = connection.execute(_HEADS, {"leads": list(lead_ids)}).all()
+    debtors = list({row.debtor_id for row in heads})
     phones = _phones(connection, debtors, now)
     contacts = _contacts(connection, debtors, now)
-    ended = _dispositions(connection, [row.id for row in heads])
-    called = _recent_attempts(connection, [row.id for row in heads], now)
+    ended, called = _attempts(connection, [row.id for row in heads], now)
     return {
         row.id: LeadContext(
             lead_id=row.id,
@@ -107,31 +99,12 @@ def load_contexts(
 
 
 def _phones(
-    connection: Connection, debtors: set[int], now: datetime
+    connection: Connection, debtors: Sequence[int], now: datetime
 ) -> dict[int, list[PhoneFacts]]:
-    listed = (
-        select(suppression.c.id)
-        .where(
-            suppression.c.company_id == debtor.c.company_id,
-            suppression.c.number == phone.c.number,
-        )
-        .exists()
-        .label("listed")
-    )
-    rows = connection.execute(
-        select(phone.c.id, phone.c.debtor_id, phone.c.number, phone.c.line_type, listed)
-        .join(debtor, debtor.c.id == phone.c.debtor_id)
-        .where(phone.c.debtor_id.in_(debtors), phone.c.invalid_at.is_(None))
-        .order_by(phone.c.position, phone.c.id)
-    ).all()
+    rows = connection.execute(_PHONES, {"debtors": debtors}).all()
     shown: dict[int, dict[str, datetime]] = {}
     for phone_id, number, last in connection.execute(
-        select(attempt.c.phone_id, attempt.c.caller_id, func.max(attempt.c.placed_at))
-        .where(
-            attempt.c.phone_id.in_([row.id for row in rows]),
-            attempt.c.placed_at > now - CALLER_ID_MEMORY,
-        )
-        .group_by(attempt.c.phone_id, attempt.c.caller_id)
+        _SHOWN, {"phones": [row.id for row in rows], "since": now - CALLER_ID_MEMORY}
     ):
         shown.setdefault(phone_id, {})[number] = last
     found: dict[int, list[PhoneFacts]] = {}
@@ -145,37 +118,72 @@ def _phones(
 
 
 def _contacts(
-    connection: Connection, debtors: set[int], now: datetime
+    connection: Connection, debtors: Sequence[int], now: datetime
 ) -> dict[int, list[datetime]]:
     found: dict[int, list[datetime]] = {}
-    for debtor_id, at in connection.execute(
-        select(contact.c.debtor_id, contact.c.at).where(
-            contact.c.debtor_id.in_(debtors), contact.c.at > now - WEEK
-        )
-    ):
+    for debtor_id, at in connection.execute(_CONTACTS, {"debtors": debtors, "since": now - WEEK}):
         found.setdefault(debtor_id, []).append(at)
     return found
 
 
-def _dispositions(connection: Connection, leads: Sequence[int]) -> dict[int, dict[str, int]]:
-    found: dict[int, dict[str, int]] = {}
-    for lead_id, disposition, count in connection.execute(
-        select(attempt.c.lead_id, attempt.c.disposition, func.count())
-        .where(attempt.c.lead_id.in_(leads), attempt.c.disposition.is_not(None))
-        .group_by(attempt.c.lead_id, attempt.c.disposition)
-    ):
-        found.setdefault(lead_id, {})[disposition] = count
-    return found
-
-
-def _recent_attempts(
+def _attempts(
     connection: Connection, leads: Sequence[int], now: datetime
-) -> dict[int, list[datetime]]:
-    found: dict[int, list[datetime]] = {}
-    for lead_id, at in connection.execute(
-        select(attempt.c.lead_id, attempt.c.placed_at).where(
-            attempt.c.lead_id.in_(leads), attempt.c.placed_at > now - WEEK
-        )
-    ):
-        found.setdefault(lead_id, []).append(at)
-    return found
+) -> tuple[dict[int, dict[str, int]], dict[int, list[datetime]]]:
+    """(by lead: how many ended with which disposition, when it was called within the week)."""
+    ended: dict[int, dict[str, int]] = {}
+    called: dict[int, list[datetime]] = {}
+    for lead_id, disposition, at in connection.execute(_ATTEMPTS, {"leads": leads}):
+        if disposition is not None:
+            counts = ended.setdefault(lead_id, {})
+            counts[disposition] = counts.get(disposition, 0) + 1
+        if at > now - WEEK:
+            called.setdefault(lead_id, []).append(at)
+    return ended, called
+
+
+# --- the queries: built once, since building one costs more than asking it ------------------
+
+
+def _several(name: str) -> Any:
+    return bindparam(name, expanding=True)
+
+
+_HEADS = (
+    select(
+        lead.c.id, lead.c.campaign_id, lead.c.debtor_id, lead.c.account_id, lead.c.attempts,
+        lead.c.next_phone, debtor.c.company_id, debtor.c.timezone, debtor.c.language,
+        debtor.c.opted_out_at,
+    )
+    .join(debtor, debtor.c.id == lead.c.debtor_id)
+    .where(lead.c.id.in_(_several("leads")))
+)  # fmt: skip
+_LISTED = (
+    select(suppression.c.id)
+    .where(
+        suppression.c.company_id == debtor.c.company_id,
+        suppression.c.number == phone.c.number,
+    )
+    .exists()
+    .label("listed")
+)
+_PHONES = (
+    select(phone.c.id, phone.c.debtor_id, phone.c.number, phone.c.line_type, _LISTED)
+    .join(debtor, debtor.c.id == phone.c.debtor_id)
+    .where(phone.c.debtor_id.in_(_several("debtors")), phone.c.invalid_at.is_(None))
+    .order_by(phone.c.position, phone.c.id)
+)
+_SHOWN = (
+    select(attempt.c.phone_id, attempt.c.caller_id, func.max(attempt.c.placed_at))
+    .where(
+        attempt.c.phone_id.in_(_several("phones")),
+        attempt.c.placed_at > bindparam("since", type_=attempt.c.placed_at.type),
+    )
+    .group_by(attempt.c.phone_id, attempt.c.caller_id)
+)
+_CONTACTS = select(contact.c.debtor_id, contact.c.at).where(
+    contact.c.debtor_id.in_(_several("debtors")),
+    contact.c.at > bindparam("since", type_=contact.c.at.type),
+)
+_ATTEMPTS = select(attempt.c.lead_id, attempt.c.disposition, attempt.c.placed_at).where(
+    attempt.c.lead_id.in_(_several("leads"))
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from dialer.domain.model import AttemptState, LeadState
 from dialer.store.tables import attempt, lead
@@ -13,6 +13,59 @@ from dialer.store.tables import attempt, lead
 _WAITING = LeadState.WAITING.value
 _CLAIMED = LeadState.CLAIMED.value
 _DONE = LeadState.DONE.value
+
+# Statements of the path of every call, built once: building one costs more than running it.
+_DUE = (
+    select(lead.c.id)
+    .where(
+        lead.c.campaign_id == bindparam("b_campaign"),
+        lead.c.state == _WAITING,
+        lead.c.next_at <= bindparam("b_now"),
+    )
+    .order_by(lead.c.next_at, lead.c.id)
+    .limit(bindparam("b_count"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_CLAIM = (
+    update(lead)
+    .where(lead.c.id.in_(select(_DUE.c.id)), lead.c.state == _WAITING)
+    .values(state=_CLAIMED, claim=bindparam("b_token"), claimed_at=bindparam("b_now"))
+    .returning(lead.c.id)
+)
+_DISPOSITION = func.coalesce(
+    bindparam("b_disposition", type_=lead.c.last_disposition.type), lead.c.last_disposition
+)
+_WAIT = (
+    update(lead)
+    .where(lead.c.id == bindparam("b_lead"))
+    .values(
+        state=_WAITING,
+        claim=None,
+        claimed_at=None,
+        next_at=bindparam("b_at"),
+        next_phone=lead.c.next_phone + bindparam("b_step", type_=lead.c.next_phone.type),
+        last_disposition=_DISPOSITION,
+    )
+)
+_CLOSE = (
+    update(lead)
+    .where(lead.c.id == bindparam("b_lead"))
+    .values(
+        state=_DONE,
+        claim=None,
+        claimed_at=None,
+        closed_reason=bindparam("b_reason"),
+        last_disposition=_DISPOSITION,
+    )
+)
+_DEBTORS = select(lead.c.debtor_id).where(lead.c.id.in_(bindparam("b_leads", expanding=True)))
+_COUNT = (
+    update(lead)
+    .where(lead.c.id.in_(bindparam("b_leads", expanding=True)))
+    .values(attempts=lead.c.attempts + 1)
+)
 
 
 def claim(
@@ -25,29 +78,15 @@ def claim(
     choice is a table expression of its own: as a sub-query the planner may run it once a row,
     and LIMIT then bounds nothing.
     """
-    due = (
-        select(lead.c.id)
-        .where(lead.c.campaign_id == campaign_id, lead.c.state == _WAITING, lead.c.next_at <= now)
-        .order_by(lead.c.next_at, lead.c.id)
-        .limit(count)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
     rows = connection.execute(
-        update(lead)
-        .where(lead.c.id.in_(select(due.c.id)), lead.c.state == _WAITING)
-        .values(state=_CLAIMED, claim=token, claimed_at=now)
-        .returning(lead.c.id)
+        _CLAIM, {"b_campaign": campaign_id, "b_count": count, "b_token": token, "b_now": now}
     )
     return [row.id for row in rows]
 
 
 def debtors_of(connection: Connection, lead_ids: Sequence[int]) -> set[int]:
     """The debtors of these leads."""
-    return set(
-        connection.execute(select(lead.c.debtor_id).where(lead.c.id.in_(lead_ids))).scalars()
-    )
+    return set(connection.execute(_DEBTORS, {"b_leads": list(lead_ids)}).scalars())
 
 
 def wait(
@@ -59,39 +98,29 @@ def wait(
     disposition: str | None = None,
 ) -> None:
     """Back to waiting, not before ``at``."""
-    values: dict[str, object] = {
-        "state": _WAITING,
-        "claim": None,
-        "claimed_at": None,
-        "next_at": at,
-    }
-    if next_phone:
-        values["next_phone"] = lead.c.next_phone + 1
-    if disposition is not None:
-        values["last_disposition"] = disposition
-    connection.execute(update(lead).where(lead.c.id == lead_id).values(values))
+    connection.execute(
+        _WAIT,
+        {
+            "b_lead": lead_id,
+            "b_at": at,
+            "b_step": int(next_phone),
+            "b_disposition": disposition,
+        },
+    )
 
 
 def close(
     connection: Connection, lead_id: int, reason: str, disposition: str | None = None
 ) -> None:
     """Done, and why."""
-    values: dict[str, object] = {
-        "state": _DONE,
-        "claim": None,
-        "claimed_at": None,
-        "closed_reason": reason,
-    }
-    if disposition is not None:
-        values["last_disposition"] = disposition
-    connection.execute(update(lead).where(lead.c.id == lead_id).values(values))
+    connection.execute(
+        _CLOSE, {"b_lead": lead_id, "b_reason": reason, "b_disposition": disposition}
+    )
 
 
 def count_attempts(connection: Connection, lead_ids: Sequence[int]) -> None:
     """One more attempt on each of these leads."""
-    connection.execute(
-        update(lead).where(lead.c.id.in_(lead_ids)).values(attempts=lead.c.attempts + 1)
-    )
+    connection.execute(_COUNT, {"b_leads": list(lead_ids)})
 
 
 def release_orphans(connection: Connection, campaign_id: int, now: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -13,6 +14,11 @@ def insert_ignore(connection: Connection, table: Table, rows: Sequence[dict[str,
     """Insert the rows that break no unique constraint; how many went in."""
     if not rows:
         return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
+    statement = _ignoring(table, connection.dialect.name)
     return connection.execute(statement, list(rows)).rowcount
+
+
+@cache
+def _ignoring(table: Table, name: str) -> Any:
+    dialect = postgresql if name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
