@@ -9,11 +9,15 @@ from sqlalchemy import Connection, select, update
 
 from dialer.domain.model import CampaignPlan, CampaignState
 from dialer.domain.pacing import CallRate
+from dialer.logs import get_logger
 from dialer.store import leases
+from dialer.store.campaign_file import PlanError
 from dialer.store.plans import plan_of
 from dialer.store.tables import campaign, company
 
-CATCH_UP_SECONDS = 0.05
+log = get_logger(__name__)
+
+CATCH_UP_SECONDS = 0.1
 """How much of its rate a campaign makes up for."""
 
 
@@ -41,7 +45,7 @@ class RunningCampaign:
 
 def _bucket(per_second: float) -> CallRate:
     """The bucket of a campaign's own rate. What a claim or a busy loop holds up for a moment is
-    caught up with: above 20 calls/s a bucket of one token would lose it at every call. The trunk's
+    caught up with: above 10 calls/s a bucket of one token would lose it at every call. The trunk's
     bucket, which keeps to what the carrier takes, stays strict."""
     return CallRate(per_second, depth=max(1.0, per_second * CATCH_UP_SECONDS))
 
@@ -65,7 +69,11 @@ def load(connection: Connection, name: str | None, ids: list[int]) -> list[Runni
     ).all()
     found = []
     for row in rows:
-        plan = plan_of(row.plan)
+        try:
+            plan = plan_of(row.plan)
+        except PlanError as error:
+            log.error("campaign_left_out", campaign_id=row.id, error=str(error))
+            continue
         found.append(
             RunningCampaign(
                 id=row.id,

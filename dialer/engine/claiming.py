@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 from sqlalchemy import Connection
 
 from dialer.domain import caller_id, policy
 from dialer.domain.model import Attempt, CampaignPlan, Channel, Refusal
 from dialer.engine.campaigns import RunningCampaign
+from dialer.logs import get_logger
 from dialer.store import attempts, contacts, in_the_air, leads, leases
 from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
 from dialer.store.in_the_air import InTheAir
 
+log = get_logger(__name__)
+
+BAD_TIMEZONE = "bad_timezone"
+"""Why a lead is closed whose debtor's time zone is none."""
 IN_CALL_WAIT = timedelta(seconds=60)
 """How long a lead waits whose debtor or number has a call in the air."""
 
@@ -110,7 +116,12 @@ def claim_and_commit(
     companies: dict[str, LeadContext] = {}
     for lead_id in ids:
         context = contexts[lead_id]
-        decision = decide(plan, context, now, air)
+        try:
+            decision = decide(plan, context, now, air)
+        except (ZoneInfoNotFoundError, ValueError):
+            # The hour where this debtor lives is not known: nobody is called on a guess.
+            log.error("lead_has_no_time_zone", lead_id=lead_id)
+            decision = GiveUp(BAD_TIMEZONE)
         if isinstance(decision, Wait):
             leads.wait(connection, lead_id, decision.at)
         elif isinstance(decision, GiveUp):

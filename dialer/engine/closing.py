@@ -22,9 +22,11 @@ from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import commit_attempts
 from dialer.store import attempts, leads
 from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
-from dialer.store.tables import fallback, phone
+from dialer.store.tables import attempt, fallback, phone
 
 DEFAULT_TEMPLATE = "missed_call"
+ENGINE_ERROR = "engine_error"
+"""Why a lead is closed whose call could not be concluded; the log says more."""
 
 
 class SmsWriter(Protocol):
@@ -56,6 +58,13 @@ class FollowUp:
     send: list[int] = field(default_factory=list)
     refused: list[tuple[StepKind, Refusal]] = field(default_factory=list)
 
+    def add(self, other: FollowUp) -> None:
+        """What another transaction left to be done as well."""
+        self.concluded += other.concluded
+        self.place += other.place
+        self.send += other.send
+        self.refused += other.refused
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
@@ -80,6 +89,26 @@ def close_attempts(connection: Connection, ended: Sequence[Attempt], closing: Cl
     for one in follow_up.concluded:
         _follow(connection, one, contexts[one.lead_id], closing, follow_up)
     return follow_up
+
+
+def give_up(connection: Connection, one: Attempt, now: datetime) -> FollowUp:
+    """The end of an attempt that ``close_attempts`` cannot conclude: nothing follows, and the
+    lead is closed for people to look at, rather than called again for the same to happen."""
+    if attempts.is_ended(connection, one.id):
+        return FollowUp()
+    disposition = conclude(one)
+    connection.execute(
+        update(attempt)
+        .where(attempt.c.id == one.id)
+        .values(
+            state=AttemptState.ENDED.value,
+            ended_at=now,
+            disposition=disposition.value,
+            failure=ENGINE_ERROR,
+        )
+    )
+    leads.close(connection, one.lead_id, ENGINE_ERROR, disposition.value)
+    return FollowUp(concluded=[one.with_(disposition=disposition)])
 
 
 def _with_written_outcomes(connection: Connection, ended: list[Attempt]) -> list[Attempt]:

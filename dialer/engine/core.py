@@ -27,13 +27,8 @@ from dialer.domain.model import (
 )
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import still_wanted
-from dialer.engine.closing import (
-    Closing,
-    FollowUp,
-    SmsWriter,
-    close_attempts,
-    set_redial_latency,
-)
+from dialer.engine.closing import Closing, FollowUp, SmsWriter, set_redial_latency
+from dialer.engine.concluding import conclude_all
 from dialer.engine.database import Database
 from dialer.engine.live import ConfirmSound, LiveCall
 from dialer.engine.trunks import TrunkGate
@@ -107,7 +102,7 @@ class Core:
                 if isinstance(event, ev.SwitchLost):
                     self._switch_lost()
                 elif isinstance(event, ev.SwitchReady):
-                    await self._reconcile()
+                    await self._reconcile(event)
                 else:
                     self._apply(event, ended)
             self._tick()
@@ -187,20 +182,23 @@ class Core:
             for attempt_id, at in latencies:
                 set_redial_latency(connection, attempt_id, at)
 
-        await self.hands.database.until_done(write)
+        try:
+            await self.hands.database.until_done(write)
+        except Exception:  # the end of each call writes it again, alone if need be
+            log.exception("progress_not_written", calls=len(values))
 
     async def _close(self, ended: list[LiveCall]) -> None:
-        values = [call.ended() for call in ended]
         known = dict(self.campaigns)
+        # Of a campaign that was forgotten in this very moment, another engine concludes them.
+        values = [call.ended() for call in ended if call.attempt.campaign_id in known]
         for one in values:
             self.live.pop(one.id, None)
-
-        def write(connection: Connection) -> FollowUp:
+        follow_up = await conclude_all(
+            self.hands.database,
+            values,
             # ``now`` is read at each try: after an outage the moment for a redial has passed.
-            closing = Closing(known, utc_now(), self.hands.new_id, self.hands.sms)
-            return close_attempts(connection, values, closing)
-
-        follow_up = await self.hands.database.until_done(write)
+            lambda: Closing(known, utc_now(), self.hands.new_id, self.hands.sms),
+        )
         by_id = {one.id: one for one in values}
         for redial in follow_up.place:
             if redial.campaign_id not in self.campaigns:
@@ -357,16 +355,27 @@ class Core:
         metrics.SWITCH_UP.set(0)
         log.warning("switch_lost", calls=len(self.live))
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self, event: ev.SwitchReady) -> None:
         """After a (re)connection: calls that were placed and have no channel any more are lost.
 
         Never placed again: whether the debtor's phone rang is not known.
         """
-        gone = await self._absent(list(self.live.values()))
+        try:
+            gone = await self._absent(list(self.live.values()))
+        except (OSError, TimeoutError) as error:
+            log.warning("not_reconciled", error=type(error).__name__)
+            if self.hands.link.connected:  # else the next connection says so itself
+                self._spawn(self._reconcile_later(event))
+            return
         self._vanish(gone)
         self.ready.set()
         metrics.SWITCH_UP.set(1)
         log.info("switch_ready", calls=len(self.live), lost=len(gone))
+
+    async def _reconcile_later(self, event: ev.SwitchReady) -> None:
+        await asyncio.sleep(1.0)
+        if self.hands.link.connected:
+            self.hands.link.events.put_nowait(event)
 
     async def _absent(self, calls: list[LiveCall]) -> list[LiveCall]:
         placed = [call for call in calls if call.placed]
@@ -381,7 +390,12 @@ class Core:
             lambda connection: attempts.open_attempts(connection, node, campaign_ids)
         )
         calls = [self.admit(one, adopted=True) for one in found if one.id not in self.live]
-        gone = await self._absent(calls)
+        try:
+            gone = await self._absent(calls)
+        except (OSError, TimeoutError) as error:
+            # The next connection reconciles them with all others; ``watch`` does at last.
+            log.warning("adopted_unseen", calls=len(calls), error=type(error).__name__)
+            return
         if calls:
             log.info("attempts_adopted", alive=len(calls) - len(gone), lost=len(gone))
         self._vanish(gone)

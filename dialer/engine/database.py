@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
 
 from dialer.logs import get_logger
 
@@ -71,7 +77,6 @@ class Database:
 
 
 def _passing(error: DBAPIError) -> bool:
-    """Locked, restarted, unreachable; a constraint or a syntax error will not pass by waiting."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
-
-    return not isinstance(error, IntegrityError | ProgrammingError)
+    """Locked, restarted, unreachable; a constraint, a syntax error or a value that the database
+    does not take will not pass by waiting."""
+    return not isinstance(error, IntegrityError | ProgrammingError | DataError | NotSupportedError)

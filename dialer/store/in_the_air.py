@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from dialer.domain.model import AttemptState, LeadState
 from dialer.store.tables import attempt, debtor, lead, phone
+
+IN_CHUNK = 5000  # values of one IN
 
 
 @dataclass(slots=True)
@@ -36,32 +38,39 @@ def hold(connection: Connection, debtor_ids: Collection[int]) -> InTheAir:
     """
     if not debtor_ids:
         return InTheAir()
-    mine, other = phone.alias("mine"), phone.alias("other")
-    sharing = (
-        select(other.c.debtor_id)
-        .join(mine, mine.c.number == other.c.number)
-        .where(mine.c.debtor_id.in_(debtor_ids))
-    )
-    concerned = or_(debtor.c.id.in_(debtor_ids), debtor.c.id.in_(sharing))
-    held = list(
-        connection.execute(
-            select(debtor.c.id)
-            .where(concerned)
-            .order_by(debtor.c.id)  # everybody locks in one order: no deadlock among engines
-            .with_for_update(key_share=True)
-        ).scalars()
-    )
+    held = list(connection.execute(_HOLD, {"debtors": list(debtor_ids)}).scalars())
     air = InTheAir()
-    for start in range(0, len(held), 5000):
-        # An attempt that has not ended keeps its lead claimed: leads are found by index.
-        for debtor_id, number in connection.execute(
-            select(attempt.c.debtor_id, attempt.c.number)
-            .join(lead, lead.c.id == attempt.c.lead_id)
-            .where(
-                lead.c.debtor_id.in_(held[start : start + 5000]),
-                lead.c.state == LeadState.CLAIMED.value,
-                attempt.c.state != AttemptState.ENDED.value,
-            )
-        ):
+    for start in range(0, len(held), IN_CHUNK):
+        part = held[start : start + IN_CHUNK]
+        for debtor_id, number in connection.execute(_CALLS, {"debtors": part}):
             air.add(debtor_id, number)
     return air
+
+
+_mine, _other = phone.alias("mine"), phone.alias("other")
+_SHARING = (
+    select(_other.c.debtor_id)
+    .join(_mine, _mine.c.number == _other.c.number)
+    .where(_mine.c.debtor_id.in_(bindparam("debtors", expanding=True)))
+)
+_HOLD = (
+    select(debtor.c.id)
+    .where(
+        or_(
+            debtor.c.id.in_(bindparam("debtors", expanding=True)),
+            debtor.c.id.in_(_SHARING),
+        )
+    )
+    .order_by(debtor.c.id)  # everybody locks in one order: no deadlock among engines
+    .with_for_update(key_share=True)
+)
+_CALLS = (
+    # An attempt that has not ended keeps its lead claimed: leads are found by index.
+    select(attempt.c.debtor_id, attempt.c.number)
+    .join(lead, lead.c.id == attempt.c.lead_id)
+    .where(
+        lead.c.debtor_id.in_(bindparam("debtors", expanding=True)),
+        lead.c.state == LeadState.CLAIMED.value,
+        attempt.c.state != AttemptState.ENDED.value,
+    )
+)
