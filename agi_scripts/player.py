@@ -59,13 +59,22 @@ class Player:
         return self.state
 
     def _perform(self, commands: Sequence[Command]) -> Input | None:
+        over = self.state.wait is Wait.NOTHING
+        gone = False
+        try:
+            # Before the database is waited for: who pressed a key and hangs up meanwhile has not
+            # hung up without one, and is not redialled.
+            self._tell([one for one in commands if isinstance(one, NoteKey)])
+        except Gone:
+            gone = True
         # What the debtor decided counts even if the line is gone in the next moment.
         for command in commands:
             if isinstance(command, Conclude):
                 self.conclude(command)
-        over = self.state.wait is Wait.NOTHING
+        if gone:
+            return None if over else HungUp()
         try:
-            self._tell(commands)
+            self._tell([one for one in commands if not isinstance(one, NoteKey)])
             return None if over else self._say(commands)
         except Gone:
             return None if over else HungUp()

@@ -119,6 +119,32 @@ def test_effects_come_first(desk: Office) -> None:
     assert seen == [1]
 
 
+def test_a_key_is_told_before_the_database_is_waited_for(desk: Office) -> None:
+    """Else a debtor who presses 9 and hangs up while the database is busy has, for the engine,
+    pressed nothing: and is redialled at once."""
+    attempt = desk.call()
+    written: list[int] = []
+
+    def look(command: str) -> None:
+        if "Kind: key" in command and "Key: 9" in command:
+            written.append(len(desk.world.rows(t.suppression)))
+
+    desk.dial(attempt, answers="9", before_answer=look).run()
+    assert written == [0]
+    assert len(desk.world.rows(t.suppression)) == 1
+
+
+@pytest.mark.parametrize("how", ["result", "inline", "dead", "eof"])
+def test_a_choice_is_written_though_the_line_died_before_it_could_be_told(
+    desk: Office, how: str
+) -> None:
+    attempt = desk.call()
+    desk.dial(attempt, answers="9", hang_up=("Kind: key", how)).run()
+    desk.settle()
+    assert _outcome(desk, attempt) == ("opted_out", "opt_out")
+    assert len(desk.world.rows(t.suppression)) == 1
+
+
 def test_the_time_of_an_outcome_is_kept(desk: Office) -> None:
     attempt = desk.call()
     desk.dial(attempt, answers="2").run()
