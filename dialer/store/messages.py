@@ -9,18 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
+from dialer.domain import policy
 from dialer.domain.message import OutgoingMessage, is_too_old, moves_forward
-from dialer.domain.model import Channel, MessageState
+from dialer.domain.model import CampaignState, Channel, MessageState, Refusal
 from dialer.store import contacts
-from dialer.store.tables import debtor, fallback, message, message_event, suppression
+from dialer.store.campaign_file import PlanError
+from dialer.store.plans import plan_of
+from dialer.store.tables import campaign, debtor, fallback, message, message_event, suppression
 from dialer.store.upsert import insert_ignore
 
 EXPIRED = "expired"
 DO_NOT_CALL = "do_not_call"
 OPTED_OUT = "opted_out"
+ASKED_FOR = "link:"
+"""How the key of a message begins that the debtor asked for in the call: it leaves at any hour."""
 
 ENQUEUE_GRACE = timedelta(seconds=3)
 """A fresh message is left to the job that was enqueued for it so long."""
@@ -122,7 +128,8 @@ def claim_for_sending(connection: Connection, message_id: int, now: datetime) ->
     """Take a due message: ``pending`` becomes ``sending``, for one worker only.
 
     A message that is too old, or whose number or debtor has asked for no contact since it was
-    made, becomes ``failed`` instead.
+    made, becomes ``failed`` instead; so does one that nobody asked for when the calling window
+    has closed or its campaign was paused or stopped.
     """
     taken = connection.execute(
         update(message)
@@ -158,7 +165,30 @@ def _refusal(connection: Connection, row: Row[Any], now: datetime) -> str | None
     if connection.execute(blocked).first() is not None:
         return DO_NOT_CALL
     left = select(debtor.c.opted_out_at).where(debtor.c.id == row.debtor_id)
-    return OPTED_OUT if connection.execute(left).scalar_one() is not None else None
+    if connection.execute(left).scalar_one() is not None:
+        return OPTED_OUT
+    asked_for = row.key.startswith(ASKED_FOR)
+    return None if asked_for else _not_now(connection, row, now)
+
+
+def _not_now(connection: Connection, row: Row[Any], now: datetime) -> str | None:
+    """Why a text of a campaign that nobody asked for may not leave at ``now``: what was decided
+    at the hang-up may have waited for a worker, the provider or the database since."""
+    found = connection.execute(
+        select(campaign.c.state, campaign.c.plan, debtor.c.timezone)
+        .join(debtor, debtor.c.id == row.debtor_id)
+        .where(campaign.c.id == row.campaign_id)
+    ).first()
+    if found is None:
+        return None
+    if found.state in (CampaignState.PAUSED.value, CampaignState.STOPPED.value):
+        return Refusal.CAMPAIGN_NOT_RUNNING.value
+    try:
+        plan = plan_of(found.plan)
+        zone = ZoneInfo(found.timezone or plan.default_timezone)
+    except (PlanError, ZoneInfoNotFoundError, ValueError):
+        return Refusal.OUTSIDE_WINDOW.value  # the hour is not known: not on a guess
+    return None if policy.is_open(plan.rules, zone, now) else Refusal.OUTSIDE_WINDOW.value
 
 
 def mark_sent(

@@ -161,7 +161,7 @@ def record_link(connection: Connection, call: Call, body: str, node: str, at: da
     message_id = messages.create_message(
         connection,
         messages.NewMessage(
-            key=f"link:{call.attempt_id}",
+            key=f"{messages.ASKED_FOR}{call.attempt_id}",
             company_id=call.company_id,
             debtor_id=call.debtor_id,
             account_id=call.account_id,
