@@ -4,7 +4,9 @@
 
 Both place the same calls through the same Asterisk with the product's configuration to the same
 far end (SIPp): 200 ms of ringing, an answer, the product's greeting, and a hang-up by the far end
-1.5 s after it picked up. Alone: a bare AMI client, and a dialplan that plays the greeting.
+1.5 s after it picked up. Alone: a bare AMI client, and a dialplan that plays the greeting; then
+the same with the smallest IVR there can be (``bare_agi``: one FastAGI session of six commands, the
+greeting among them), since no dialer with an IVR does with less.
 Product: engine, IVR, database, worker, events. The rate is raised step by step; one is sustained
 when at least 99 % of its calls were answered, heard the greeting and were hung up by the far end,
 when at most 1 % were answered more than half a second late, and when they were placed at no less
@@ -19,8 +21,9 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ from bench.office import (  # noqa: E402
     spent,
     tell,
 )
+from dialer.config import Settings  # noqa: E402
 from dialer.domain.model import FallbackStep, StepKind  # noqa: E402
 from dialer.speech.render import ensure_company, ensure_prompts, prompt_path  # noqa: E402
 from dialer.switch import names  # noqa: E402
@@ -51,12 +55,12 @@ from dialer.switch.product import prepare_product  # noqa: E402
 TALK = 1.5
 LATE = RING_MS / 1000 + 0.5
 WHOLE, LATE_SHARE, PACE = 0.99, 0.01, 0.97
-BARE_RATES = (60, 90, 120, 150, 180, 210, 240, 280, 320, 360, 400)
-PRODUCT_RATES = (20, 30, 40, 50, 60, 75, 90, 105, 120, 140, 160, 180, 200)
+BARE_RATES = (60, 75, 90, 105, 120, 135, 150, 165, 180, 200, 220, 240, 260, 280, 300, 320, 340)
+PRODUCT_RATES = (20, 40, 60, 75, 90, 100, 110, 120, 130, 140, 150, 165, 180, 200)
 FIXED = 20.0
 SETTLE = 6.0
 """Seconds after the last call that calls may still take to end."""
-BENCH_CONTEXT = "bench"
+BENCH_CONTEXT, BENCH_AGI_CONTEXT = "bench", "bench-agi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +104,21 @@ def judge(calls: list[Call], rate: float) -> dict[str, Any]:
 class Bare:
     """One Asterisk with the product's configuration, and a context that plays the greeting."""
 
-    def __init__(self, instance: AsteriskInstance, port: int, secret: str) -> None:
+    def __init__(self, instance: AsteriskInstance, settings: Settings, greeting: Path) -> None:
         self.instance = instance
-        self._port, self._secret = port, secret
+        self._port, self._agi_port = settings.ami_port, settings.agi_port
+        self._secret = settings.secret(names.SECRET_AMI)
+        self._greeting = greeting
 
-    def run(self, rate: float, count: int) -> list[Call]:
+    def run(self, rate: float, count: int, context: str = BENCH_CONTEXT) -> list[Call]:
         """Calls at a rate, each to its end."""
-        return asyncio.run(self._run(rate, count))
+        return asyncio.run(self._run(rate, count, context))
 
-    async def _run(self, rate: float, count: int) -> list[Call]:
-        async with BareClient(self._port, self._secret, BENCH_CONTEXT) as client:
+    async def _run(self, rate: float, count: int, context: str) -> list[Call]:
+        async with (
+            await asyncio.start_server(self._session, "127.0.0.1", self._agi_port, backlog=1000),
+            BareClient(self._port, self._secret, context) as client,
+        ):
             await asyncio.sleep(0.2)
             await paced(rate, count, lambda n: client.originate(f"+346{n:08d}"))
             await until_ended(client, count, SETTLE)
@@ -117,6 +126,25 @@ class Bare:
                 Call(one.dialled, one.answered, None not in (one.answered, one.hangup, one.ended))
                 for one in client.calls.values()
             ]
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Six commands, to the hang-up."""
+        # Cancelled when a step is over: the calls that are left do not matter.
+        with suppress(OSError, asyncio.CancelledError):
+            while await reader.readline() not in (b"", b"\n"):
+                pass
+            for command in (
+                "GET VARIABLE DIALER_FLOW",
+                "GET VARIABLE DIALER_LANGUAGE",
+                "SET VARIABLE BENCH 1",
+                "EXEC UserEvent Bench",
+                f'STREAM FILE "{self._greeting}" "0123456789*#"',
+                "WAIT FOR DIGIT 20000",
+            ):
+                writer.write(f"{command}\n".encode())
+                if not (await reader.readline()).startswith(b"200"):
+                    break
+            writer.close()
 
     def cpu(self) -> dict[str, float]:
         """Of Asterisk, and of the client (this process)."""
@@ -137,10 +165,13 @@ def bare(home: Path, far: FarEnd) -> Iterator[Bare]:
         out.write(
             f"\n[{BENCH_CONTEXT}]\nexten => s,1,Playback({greeting})\n same => n,Wait(30)\n"
             "exten => h,1,NoOp()\n"
+            f"\n[{BENCH_AGI_CONTEXT}]\nexten => s,1,Set(AGISIGHUP=no)\n"
+            f" same => n,AGI(agi://127.0.0.1:{settings.agi_port}/bench)\n same => n,Hangup(16)\n"
+            "exten => h,1,NoOp()\n"
         )
     instance.start()
     try:
-        yield Bare(instance, settings.ami_port, settings.secret(names.SECRET_AMI))
+        yield Bare(instance, settings, greeting)
     finally:
         instance.stop()
 
@@ -209,14 +240,20 @@ def fixed(
     return parts
 
 
+def since(rates: tuple[int, ...], first: int) -> tuple[int, ...]:
+    """Those that are tried."""
+    return tuple(one for one in rates if one >= first)
+
+
 def main() -> None:
     """Measure both, print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--seconds", type=float, default=4.0, help="of calls at each rate")
     parser.add_argument("--fixed-seconds", type=float, default=10.0)
-    parser.add_argument("--bare-from", type=int, default=120)
-    parser.add_argument("--product-from", type=int, default=40)
+    parser.add_argument("--bare-from", type=int, default=150)
+    parser.add_argument("--bare-agi-from", type=int, default=90)
+    parser.add_argument("--product-from", type=int, default=60)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     count = round(FIXED * args.fixed_seconds)
@@ -225,10 +262,14 @@ def main() -> None:
         with FarEnd(folder / "far", TALK) as far:
             with bare(folder / "bare", far) as alone:
                 alone.run(FIXED, 20)  # warm
-                cpu = fixed(far, alone.cpu, lambda: alone.run(FIXED, count))
-                rates = tuple(one for one in BARE_RATES if one >= args.bare_from)
-                result["bare"] = ladder("bare", rates, args.seconds, alone.run)
-                result["bare"]["cpu_ms_per_call"] = cpu
+                for name, context, first in (
+                    ("bare", BENCH_CONTEXT, args.bare_from),
+                    ("bare_agi", BENCH_AGI_CONTEXT, args.bare_agi_from),
+                ):
+                    run = partial(alone.run, context=context)
+                    cpu = fixed(far, alone.cpu, partial(run, FIXED, count))
+                    result[name] = ladder(name, since(BARE_RATES, first), args.seconds, run)
+                    result[name]["cpu_ms_per_call"] = cpu
             result["far_end_bare"] = far.counts()
         with (
             FarEnd(folder / "far2", TALK) as far,
@@ -240,16 +281,15 @@ def main() -> None:
             cpu = fixed(far, at.cpu, lambda: product_run(at, FIXED, count))
             sms = (FallbackStep(StepKind.SMS, template="missed_call"),)
             with_sms = fixed(far, at.cpu, lambda: product_run(at, FIXED, count, fallback=sms))
-            rates = tuple(one for one in PRODUCT_RATES if one >= args.product_from)
-            result["product"] = ladder(
-                "product", rates, args.seconds, lambda rate, n: product_run(at, rate, n)
-            )
+            rates = since(PRODUCT_RATES, args.product_from)
+            result["product"] = ladder("product", rates, args.seconds, partial(product_run, at))
             result["product"]["cpu_ms_per_call"] = cpu
             result["product"]["cpu_ms_per_call_with_sms"] = with_sms
             result["far_end_product"] = far.counts()
-    alone_best = result["bare"]["sustained_per_second"]
-    if alone_best:
-        result["ratio"] = round(result["product"]["sustained_per_second"] / alone_best, 3)
+    ours = result["product"]["sustained_per_second"]
+    for name in ("bare", "bare_agi"):
+        alone_best = result[name]["sustained_per_second"]
+        result[f"ratio_to_{name}"] = round(ours / alone_best, 3) if alone_best else None
     finish(result, args.json)
 
 

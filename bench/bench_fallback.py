@@ -25,10 +25,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from world import World  # noqa: E402
-
 from bench.bare import BareCall, BareClient, paced, until_ended  # noqa: E402
-from bench.office import Office, finish, machine, office, percentiles, scratch, tell  # noqa: E402
+from bench.office import Office, World, finish, machine, office, percentiles, scratch, tell  # noqa: E402
 from dialer.domain.model import FallbackStep, StepKind  # noqa: E402
 from dialer.local.witnessing import Witnessing  # noqa: E402
 from dialer.simulation.personas import named  # noqa: E402

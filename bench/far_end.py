@@ -1,7 +1,7 @@
 """Who answers in the benchmarks: SIPp, which rings, answers, waits and hangs up.
 
-It is written in C and plays no sound, so that it takes little of a machine that it shares with
-what is measured. Sound that is sent to it ends in a socket that nobody reads.
+It is written in C and plays no sound unless asked to, so that it takes little of a machine that it
+shares with what is measured. Sound that is sent to it ends in a socket that nobody reads.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-16
 ]]></send>
   <recv request="ACK"/>
-  <pause milliseconds="{talk}"/>
+{play}  <pause milliseconds="{talk}"/>
   <send retrans="500"><![CDATA[
 BYE [$contact] SIP/2.0
 Via: SIP/2.0/UDP 127.0.0.1:[local_port];branch=[branch]
@@ -80,11 +80,15 @@ Content-Length: 0
 
 class FarEnd:
     """SIPp as a context manager: every call rings 200 ms, is answered, and is hung up ``talk``
-    seconds after the ACK. ``port`` is where it listens on 127.0.0.1."""
+    seconds after the ACK. ``port`` is where it listens on 127.0.0.1.
 
-    def __init__(self, folder: Path, talk: float) -> None:
+    ``silent`` False: it sends A-law silence, 50 packets a second a call, as a telephone does.
+    """
+
+    def __init__(self, folder: Path, talk: float, *, silent: bool = True) -> None:
         self.folder = folder
         self.talk = talk
+        self.silent = silent
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._sound: socket.socket | None = None
@@ -97,12 +101,19 @@ class FarEnd:
         scenario = self.folder / "far_end.xml"
         text = _SCENARIO.replace("{ring}", str(RING_MS))
         text = text.replace("{talk}", str(round(self.talk * 1000)))
-        scenario.write_text(text.replace("{sound}", str(self._sound.getsockname()[1])))
+        sound, play = str(self._sound.getsockname()[1]), ""
+        if not self.silent:
+            sample = self.folder / "silence.al"
+            sample.write_bytes(b"\xd5" * 8000)
+            sound = "[rtpstream_audio_port]"
+            play = f'  <nop><action><exec rtp_stream="{sample},-1,8"/></action></nop>\n'
+        scenario.write_text(text.replace("{sound}", sound).replace("{play}", play))
         with (self.folder / "far_end.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*ensure_tool("sipp"), "-sf", str(scenario), "-i", "127.0.0.1",
                  "-p", str(self.port), "-nostdin", "-trace_stat", "-stf",
-                 str(self.folder / "far_end.csv"), "-fd", "1", "-f", "60"],
+                 str(self.folder / "far_end.csv"), "-fd", "1", "-f", "60",
+                 "-mi", "127.0.0.1", "-min_rtp_port", "32000", "-max_rtp_port", "34999"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
             )  # fmt: skip
         return self

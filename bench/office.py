@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -307,9 +308,13 @@ def office(
     *,
     trunk_port: int | None = None,
     postgres: bool = False,
+    greeting_seconds: float = 0.0,
     arguments: dict[str, Sequence[str]] | None = None,
 ) -> Iterator[Office]:
-    """The whole product, started and stopped; the simulated network where no peer is given."""
+    """The whole product, started and stopped; the simulated network where no peer is given.
+
+    ``greeting_seconds``: the greetings are repeated in their files until they last so long.
+    """
     with ExitStack() as held:
         server = None
         url = ""
@@ -323,6 +328,9 @@ def office(
         migrate(settings.database)
         ensure_prompts(settings)
         ensure_company(settings, COMPANY)
+        for path in settings.prompts_dir.glob("*/greeting*.alaw"):
+            sound = path.read_bytes()
+            path.write_bytes(sound * max(1, math.ceil(greeting_seconds * 8000 / len(sound))))
         engine = open_database(settings.database)
         held.callback(engine.dispose)
         stack = Stack(

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 HORIZON = 0.25
 """Seconds of calls claimed ahead: short, so that a pause is obeyed and a claim stays small."""
-BATCH = 20
+BATCH = 50
 LONGEST_WAIT = 1.0
 """Nothing is claimed while the next call's turn is further away than this (seconds)."""
 IDLE_SECONDS = 0.5
