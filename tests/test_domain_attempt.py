@@ -54,6 +54,13 @@ HANGS_UP = (ev.HangupRequested(ID, at(5), 16), ev.Ended(ID, at(5.01), 16, 200))
         ((ev.OutcomeReported(ID, at(9), Outcome.PROMISE), *HANGS_UP), Disposition.PROMISE),
         ((ev.Detected(ID, at(4), DetectionResult.MACHINE, "long talk"), *HANGS_UP),
          Disposition.MACHINE),
+        # Their keys died with the line; what they chose was written, and machines choose nothing.
+        ((ev.Detected(ID, at(4), DetectionResult.MACHINE, "long talk"),
+          ev.OutcomeReported(ID, at(5), Outcome.PROMISE), *HANGS_UP), Disposition.PROMISE),
+        ((ev.Detected(ID, at(4), DetectionResult.MACHINE, "long talk"),
+          ev.OutcomeReported(ID, at(5), Outcome.OPTED_OUT), *HANGS_UP), Disposition.OPTED_OUT),
+        ((ev.Detected(ID, at(4), DetectionResult.MACHINE, "long talk"),
+          ev.OutcomeReported(ID, at(5), Outcome.NO_INPUT), *HANGS_UP), Disposition.MACHINE),
         ((ev.Detected(ID, at(4), DetectionResult.FAX, "2100 Hz"), *HANGS_UP),
          Disposition.MACHINE),
         ((ev.Ended(ID, at(5), 16, None),), Disposition.FAILED),  # we ended it, nothing was said

@@ -7,9 +7,17 @@ concluded, whether a key was pressed, who hung up.
 
 from __future__ import annotations
 
-from dialer.domain.model import Attempt, DetectionResult, Disposition
+from dialer.domain.model import Attempt, DetectionResult, Disposition, Outcome
 
 _MACHINES = (DetectionResult.MACHINE, DetectionResult.FAX)
+_CHOSEN = (
+    Outcome.PROMISE,
+    Outcome.LINK_SENT,
+    Outcome.OPTED_OUT,
+    Outcome.WANTS_AGENT,
+    Outcome.PAID,
+)
+"""What only a key leads to: whatever a detector took them for, a person chose it."""
 
 _BY_SIP = {
     486: Disposition.BUSY,
@@ -51,7 +59,9 @@ _BY_Q850 = {
 
 def conclude(attempt: Attempt) -> Disposition:
     """The disposition of an attempt that has ended."""
-    if attempt.outcome is not None and attempt.detection not in _MACHINES:
+    if attempt.outcome is not None and (
+        attempt.detection not in _MACHINES or attempt.outcome in _CHOSEN
+    ):
         return Disposition(attempt.outcome.value)  # written by the flow, so it was answered
     if attempt.answered_at is None:
         return _unanswered(attempt)
