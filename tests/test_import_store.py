@@ -17,8 +17,9 @@ from dialer.domain.model import LeadState
 from dialer.importing.errors import ImportFileError
 from dialer.importing.run import Options, import_file
 from dialer.store.companies import NewCompany, NotPossible
+from dialer.store.import_debtors import SeenDebtors
 from dialer.store.import_sink import DatabaseSink, find_target
-from dialer.store.imports import SeenDebtors, add_leads
+from dialer.store.imports import add_leads
 from dialer.store.tables import (
     account,
     audit,
@@ -384,7 +385,7 @@ def test_a_file_that_grows_meanwhile_is_noticed(database: Engine, tmp_path: Path
 def test_more_rows_than_one_look_up_takes(
     database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dialer.store.imports.IN_CHUNK", 3)
+    monkeypatch.setattr("dialer.store.bulk.IN_CHUNK", 3)
     path = write(tmp_path / "a.csv", text(*(line(i) for i in range(1, 11))))
     assert store(database, path).new == 10
     again = store(database, path, now=datetime(2027, 1, 1, tzinfo=UTC))

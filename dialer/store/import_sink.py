@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, text, update
 
 from dialer.domain.debtor_row import BatchResult, DebtorRow, RowFate
 from dialer.domain.model import CampaignState
 from dialer.store import audit, campaigns
 from dialer.store.companies import NewCompany, NotPossible, create_company, find_company
-from dialer.store.imports import SeenDebtors, store_batch
+from dialer.store.import_debtors import SeenDebtors
+from dialer.store.imports import store_batch
 from dialer.store.tables import company, import_batch
 
 SQLITE_CACHE_KIB = 48 * 1024
 """Inserts land anywhere in the indexes: without their pages at hand each row reads some again."""
 SQLITE_USUAL_KIB = 2000
+ANALYZE_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class DatabaseSink:
         self._clock = clock
         self._dry_run = dry_run
         self._seen = SeenDebtors()
+        self._stored = 0
+        self._analyze_at = 1
         self._company_id = target.company_id
         self._file: dict[str, Any] = {}
         self.batch_id: int | None = None
@@ -121,12 +125,22 @@ class DatabaseSink:
 
     def store(self, rows: Sequence[DebtorRow], rejected: int) -> BatchResult:
         """One transaction; the counts of the import go with it."""
-        connection = self._connection
-        with connection.begin() as transaction:
-            result = self._store(connection, rows, rejected)
+        with self._connection.begin() as transaction:
+            result = self._store(self._connection, rows, rejected)
             if self._dry_run:
                 transaction.rollback()
+        self._stored += len(rows)
+        if self._stored >= self._analyze_at and not self._dry_run:
+            self._analyze_at = self._stored * ANALYZE_GROWTH
+            self._analyze()
         return result
+
+    def _analyze(self) -> None:
+        """Statistics of the tables that grow; without them PostgreSQL looks a document up by
+        reading all of the company's."""
+        if self._connection.dialect.name == "postgresql":
+            with self._connection.begin():
+                self._connection.execute(text("ANALYZE debtor, phone, account, lead"))
 
     def _store(
         self, connection: Connection, rows: Sequence[DebtorRow], rejected: int

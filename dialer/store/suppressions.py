@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from dialer.store import audit
+from dialer.store.bulk import chunks
 from dialer.store.companies import NotPossible
 from dialer.store.tables import debtor, phone, suppression
 from dialer.store.upsert import insert_ignore
 
 OPERATOR = "operator"
 IMPORT = "import"
-IN_CHUNK = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ def add_numbers(
     ``source`` names the file. The caller records the whole in the audit trail.
     """
     new = dict.fromkeys(numbers)
-    for at in range(0, len(numbers), IN_CHUNK):
-        part = numbers[at : at + IN_CHUNK]
+    for part in chunks(numbers):
         for number in connection.execute(
             select(suppression.c.number).where(
                 suppression.c.company_id == company_id, suppression.c.number.in_(part)
