@@ -21,6 +21,7 @@ from dialer.domain.model import (
     FallbackStep,
     LineType,
     Outcome,
+    RetryRule,
     StepKind,
 )
 from dialer.engine.campaigns import RunningCampaign
@@ -328,6 +329,37 @@ def test_a_choice_that_was_written_counts_though_its_event_died_with_the_line(
     follow_up = end(world, [hung_up(first)])
     assert [one.disposition for one in follow_up.concluded] == [Disposition.OPTED_OUT]
     assert follow_up.place == []
+
+
+@pytest.mark.parametrize("outcome", ["promise", "opted_out", "wants_agent"])
+def test_a_choice_that_was_written_after_the_end_was_concluded_still_counts(
+    database: Engine, outcome: str
+) -> None:
+    """The IVR waited for the database longer than the engine: the lead is not called again."""
+    world = World(database, plan(retry={Disposition.INCOMPLETE: RetryRule(delay=60)}))
+    world.lead()
+    (first,) = claim(world)
+    end(world, [hung_up(first).with_(keys="1")])
+    with database.begin() as c:
+        c.execute(insert(t.flow_outcome).values(attempt_id=first.id, outcome=outcome, at=NOW))
+    assert claim(world, now=NOW + timedelta(hours=1)) == []
+    (lead,) = world.rows(t.lead)
+    assert (lead.state, lead.closed_reason) == ("done", outcome)
+
+
+def test_a_number_that_was_said_to_be_anothers_after_the_end_is_not_called_again(
+    database: Engine,
+) -> None:
+    world = World(database, plan(retry={Disposition.INCOMPLETE: RetryRule(delay=60)}))
+    world.lead("+34600000501", "+34600000502")
+    (first,) = claim(world)
+    end(world, [hung_up(first).with_(keys="2")])
+    with database.begin() as c:
+        c.execute(
+            insert(t.flow_outcome).values(attempt_id=first.id, outcome="wrong_person", at=NOW)
+        )
+    (second,) = claim(world, now=NOW + timedelta(hours=1))
+    assert (first.number, second.number) == ("+34600000501", "+34600000502")
 
 
 def test_an_ended_attempt_is_never_opened_again(database: Engine) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dialer.domain.model import Attempt, DetectionResult, Disposition, Outcome
 
 _MACHINES = (DetectionResult.MACHINE, DetectionResult.FAX)
-_CHOSEN = (
+CHOSEN = (
     Outcome.PROMISE,
     Outcome.LINK_SENT,
     Outcome.OPTED_OUT,
@@ -60,7 +60,7 @@ _BY_Q850 = {
 def conclude(attempt: Attempt) -> Disposition:
     """The disposition of an attempt that has ended."""
     if attempt.outcome is not None and (
-        attempt.detection not in _MACHINES or attempt.outcome in _CHOSEN
+        attempt.detection not in _MACHINES or attempt.outcome in CHOSEN
     ):
         return Disposition(attempt.outcome.value)  # written by the flow, so it was answered
     if attempt.answered_at is None:

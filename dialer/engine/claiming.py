@@ -59,6 +59,8 @@ def decide(
 
     ``air``: who has a call already. Nobody has two at once, and no telephone either.
     """
+    if context.chosen is not None:
+        return GiveUp(context.chosen.value)
     air = air or InTheAir()
     in_call = Wait(now + IN_CALL_WAIT, Refusal.IN_CALL)
     if context.debtor_id in air.debtors:

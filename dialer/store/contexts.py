@@ -9,9 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from dialer.domain.model import LineType
+from dialer.domain.disposition import CHOSEN
+from dialer.domain.model import Disposition, LineType, Outcome
 from dialer.domain.policy import WEEK, Standing
-from dialer.store.tables import attempt, contact, debtor, lead, phone, suppression
+from dialer.store.tables import (
+    attempt,
+    contact,
+    debtor,
+    flow_outcome,
+    lead,
+    phone,
+    suppression,
+)
 
 CALLER_ID_MEMORY = timedelta(days=60)
 """How far back it is looked which numbers a phone has seen."""
@@ -34,7 +43,8 @@ class LeadContext:
 
     ``phones``: usable ones in order of position. ``by_disposition``: how many attempts of this
     lead ended so. ``contacts``: of the debtor, any channel, last 7 days. ``recent_attempts``:
-    when this lead was called in the last 7 days.
+    when this lead was called in the last 7 days. ``chosen``: what the debtor settled by a key in a
+    call that was concluded without it.
     """
 
     lead_id: int
@@ -51,6 +61,7 @@ class LeadContext:
     phones: tuple[PhoneFacts, ...] = ()
     contacts: tuple[datetime, ...] = ()
     by_disposition: dict[str, int] = field(default_factory=dict)
+    chosen: Outcome | None = None
 
     def phone_to_call(self) -> PhoneFacts | None:
         """The next phone of the rotation, or None when none is usable."""
@@ -76,7 +87,7 @@ def load_contexts(
     debtors = list({row.debtor_id for row in heads})
     phones = _phones(connection, debtors, now)
     contacts = _contacts(connection, debtors, now)
-    ended, called = _attempts(connection, [row.id for row in heads], now)
+    past = _attempts(connection, [row.id for row in heads], now)
     return {
         row.id: LeadContext(
             lead_id=row.id,
@@ -89,10 +100,15 @@ def load_contexts(
             opted_out=row.opted_out_at is not None,
             attempts=row.attempts,
             next_phone=row.next_phone,
-            phones=tuple(phones.get(row.debtor_id, ())),
+            phones=tuple(
+                one
+                for one in phones.get(row.debtor_id, ())
+                if one.id not in past[row.id].wrong_phones
+            ),
             contacts=tuple(contacts.get(row.debtor_id, ())),
-            by_disposition=ended.get(row.id, {}),
-            recent_attempts=tuple(called.get(row.id, ())),
+            by_disposition=past[row.id].ended,
+            recent_attempts=tuple(past[row.id].called),
+            chosen=past[row.id].chosen,
         )
         for row in heads
     }
@@ -126,19 +142,33 @@ def _contacts(
     return found
 
 
-def _attempts(
-    connection: Connection, leads: Sequence[int], now: datetime
-) -> tuple[dict[int, dict[str, int]], dict[int, list[datetime]]]:
-    """(by lead: how many ended with which disposition, when it was called within the week)."""
-    ended: dict[int, dict[str, int]] = {}
-    called: dict[int, list[datetime]] = {}
-    for lead_id, disposition, at in connection.execute(_ATTEMPTS, {"leads": leads}):
-        if disposition is not None:
-            counts = ended.setdefault(lead_id, {})
-            counts[disposition] = counts.get(disposition, 0) + 1
-        if at > now - WEEK:
-            called.setdefault(lead_id, []).append(at)
-    return ended, called
+@dataclass(slots=True)
+class _Past:
+    """Of one lead: how many attempts ended with which disposition, when it was called within the
+    week, what the debtor chose, and the phones that somebody else answered."""
+
+    ended: dict[str, int] = field(default_factory=dict)
+    called: list[datetime] = field(default_factory=list)
+    chosen: Outcome | None = None
+    wrong_phones: set[int] = field(default_factory=set)
+
+
+def _attempts(connection: Connection, leads: Sequence[int], now: datetime) -> dict[int, _Past]:
+    past = {lead_id: _Past() for lead_id in leads}
+    for row in connection.execute(_ATTEMPTS, {"leads": leads}):
+        one = past[row.lead_id]
+        if row.disposition is not None:
+            one.ended[row.disposition] = one.ended.get(row.disposition, 0) + 1
+        if row.placed_at > now - WEEK:
+            one.called.append(row.placed_at)
+        if row.outcome is None or row.outcome == row.disposition:
+            continue
+        # The IVR wrote it after the engine had concluded the call.
+        if row.outcome in CHOSEN:
+            one.chosen = Outcome(row.outcome)
+        elif row.outcome == Outcome.WRONG_PERSON and row.disposition != Disposition.MACHINE:
+            one.wrong_phones.add(row.phone_id)
+    return past
 
 
 # --- the queries: built once, since building one costs more than asking it ------------------
@@ -184,6 +214,11 @@ _CONTACTS = select(contact.c.debtor_id, contact.c.at).where(
     contact.c.debtor_id.in_(_several("debtors")),
     contact.c.at > bindparam("since", type_=contact.c.at.type),
 )
-_ATTEMPTS = select(attempt.c.lead_id, attempt.c.disposition, attempt.c.placed_at).where(
-    attempt.c.lead_id.in_(_several("leads"))
-)
+_ATTEMPTS = (
+    select(
+        attempt.c.lead_id, attempt.c.disposition, attempt.c.placed_at, attempt.c.phone_id,
+        flow_outcome.c.outcome,
+    )
+    .outerjoin(flow_outcome, flow_outcome.c.attempt_id == attempt.c.id)
+    .where(attempt.c.lead_id.in_(_several("leads")))
+)  # fmt: skip
