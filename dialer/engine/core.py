@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -51,6 +52,10 @@ NEVER_PLACED = timedelta(seconds=60)
 UNSEEN_SECONDS = 15.0
 """An Originate that shows no channel for so long is looked for, and given up if absent."""
 MAX_CALL = timedelta(minutes=20)
+STRANDED = timedelta(seconds=90)
+"""An attempt of this node that is open for so long and under nobody's eyes has been lost."""
+ELSEWHERE = MAX_CALL + timedelta(minutes=10)
+"""One of another node, whose switch cannot be asked from here: no call lasts so long."""
 CONFIRM_SECONDS = 0.2
 CONFIRM_PACKETS = 4
 """Of the ten packets of 20 ms that come in that time from a line that makes sound."""
@@ -343,6 +348,10 @@ class Core:
         except (OSError, TimeoutError) as error:
             log.warning("machine_not_handled", attempt=one.id, error=type(error).__name__)
 
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let it run on its own; the core keeps it from being forgotten."""
+        self._spawn(work)
+
     def _spawn(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
         self._tasks.add(task)
@@ -384,12 +393,30 @@ class Core:
         channels = await self.hands.link.live_channels()
         return [call for call in placed if call.attempt.id not in channels]
 
-    async def adopt(self, campaign_ids: list[int], node: str) -> None:
-        """What a dead engine left open: live calls are taken over, the rest concluded as lost."""
-        found = await self.hands.database.until_done(
-            lambda connection: attempts.open_attempts(connection, node, campaign_ids)
+    async def find_stranded(self, campaign_ids: list[int], node: str) -> None:
+        """What was lost between two engines is taken up: attempts of this node that nobody
+        watches, and those of nodes that are gone, once no call can be alive there."""
+        now = utc_now()
+        await self.adopt(campaign_ids, node, before=now - STRANDED)
+        elsewhere = await self.hands.database.until_done(
+            lambda connection: attempts.open_attempts(
+                connection, node, campaign_ids, elsewhere_before=now - ELSEWHERE
+            )
         )
-        calls = [self.admit(one, adopted=True) for one in found if one.id not in self.live]
+        self._vanish([self.admit(one, adopted=True) for one in elsewhere if self._strange(one)])
+
+    def _strange(self, one: Attempt) -> bool:
+        return one.id not in self.live and one.campaign_id in self.campaigns
+
+    async def adopt(
+        self, campaign_ids: list[int], node: str, *, before: datetime | None = None
+    ) -> None:
+        """What a dead engine left open (with ``before``: since then at least): live calls are
+        taken over, the rest concluded as lost."""
+        found = await self.hands.database.until_done(
+            lambda connection: attempts.open_attempts(connection, node, campaign_ids, before=before)
+        )
+        calls = [self.admit(one, adopted=True) for one in found if self._strange(one)]
         try:
             gone = await self._absent(calls)
         except (OSError, TimeoutError) as error:

@@ -35,6 +35,8 @@ from dialer.switch.trunks import load_trunks
 
 log = get_logger(__name__)
 
+SEARCH_SECONDS = 30.0
+"""How often attempts are looked for that nobody watches."""
 LOOK_SECONDS = 0.5
 """How often campaigns started, paused or stopped by people are noticed."""
 
@@ -50,6 +52,7 @@ class Runner:
         self.life = timedelta(seconds=settings.lease_seconds)
         self.placers: dict[int, asyncio.Task[None]] = {}
         self.renewed = time.monotonic()
+        self.searched = time.monotonic()
 
     async def keep(self) -> None:
         """For ever: look at the campaigns, renew the leases, start what is new."""
@@ -88,6 +91,12 @@ class Runner:
             await self._take_over(fresh)
         for campaign_id in ours:
             self._start(campaign_id)
+        if ours and time.monotonic() - self.searched >= SEARCH_SECONDS:
+            self.searched = time.monotonic()
+            # Beside the leases: a switch that is slow to answer must not cost them.
+            self.core.beside(
+                self.core.find_stranded([one for one in ours if one in known], self.settings.node)
+            )
 
     async def _take_over(self, fresh: list[int]) -> None:
         await self.core.adopt(fresh, self.settings.node)

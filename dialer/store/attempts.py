@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
@@ -68,17 +69,33 @@ def is_ended(connection: Connection, attempt_id: str) -> bool:
     return state == AttemptState.ENDED.value
 
 
-def open_attempts(connection: Connection, node: str, campaign_ids: Sequence[int]) -> list[Attempt]:
+def open_attempts(
+    connection: Connection,
+    node: str,
+    campaign_ids: Sequence[int],
+    *,
+    before: datetime | None = None,
+    elsewhere_before: datetime | None = None,
+) -> list[Attempt]:
     """Attempts of a node and of these campaigns that have not ended, with the flow's outcome
-    where the IVR wrote one that the engine never heard of."""
+    where the IVR wrote one that the engine never heard of.
+
+    ``before``: only those committed until then. ``elsewhere_before``: those of all other nodes
+    instead, committed until then.
+    """
+    theirs = elsewhere_before is not None
+    until = elsewhere_before if theirs else before
+    wanted = [
+        attempt.c.node != node if theirs else attempt.c.node == node,
+        attempt.c.state.in_([s.value for s in AttemptState if s is not AttemptState.ENDED]),
+        attempt.c.campaign_id.in_(campaign_ids),
+    ]
+    if until is not None:
+        wanted.append(attempt.c.placed_at <= until)
     rows = connection.execute(
         select(attempt, flow_outcome.c.outcome.label("written_outcome"))
         .outerjoin(flow_outcome, flow_outcome.c.attempt_id == attempt.c.id)
-        .where(
-            attempt.c.node == node,
-            attempt.c.state.in_([s.value for s in AttemptState if s is not AttemptState.ENDED]),
-            attempt.c.campaign_id.in_(campaign_ids),
-        )
+        .where(*wanted)
     ).all()
     found = []
     for row in rows:
