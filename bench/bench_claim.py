@@ -1,8 +1,9 @@
 """How long one claim takes with many leads waiting.
 
-    python bench/bench_claim.py [--leads 1000000] [--database URL] [--json FILE]
+    python bench/bench_claim.py [--leads 1000000] [--postgres | --database URL] [--json FILE]
 
-Fills an empty database (SQLite in a temporary folder unless a URL is given), then measures whole
+Fills an empty database (SQLite in a temporary folder, a throw-away PostgreSQL with ``--postgres``,
+or the one of the URL), then measures whole
 claims as the engine makes them: claim, contexts, policy, caller ID, attempts, ledger, commit.
 Prints JSON: seconds to fill, and per batch size the p50, p90 and p99 of a claim in ms.
 """
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from world import World, plan  # noqa: E402
 
 from dialer.engine.claiming import claim_and_commit  # noqa: E402
+from dialer.local.postgres import PostgresServer  # noqa: E402
 from dialer.store import leases  # noqa: E402
 from dialer.store import tables as t  # noqa: E402
 from dialer.store.db import migrate, open_database  # noqa: E402
@@ -102,10 +105,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--leads", type=int, default=1_000_000)
     parser.add_argument("--database", help="SQLAlchemy URL of an empty database")
+    parser.add_argument("--postgres", action="store_true", help="a throw-away server")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
         url = args.database or f"sqlite:///{folder}/bench.db"
+        if args.postgres:
+            server = PostgresServer()
+            server.start()
+            held.callback(server.stop)
+            server.execute("CREATE DATABASE bench")
+            url = server.url("bench")
         migrate(url)
         engine = open_database(url)
         now = datetime.now(UTC)

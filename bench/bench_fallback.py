@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=800, help="first calls and redials")
     parser.add_argument("--rate", type=float, default=20.0, help="calls a second, redials too")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2, help="processes that send SMS")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     leads = args.calls // 2

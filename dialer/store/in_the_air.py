@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, select
 
 from dialer.domain.model import AttemptState, LeadState
 from dialer.store.tables import attempt, debtor, lead, phone
@@ -38,29 +38,26 @@ def hold(connection: Connection, debtor_ids: Collection[int]) -> InTheAir:
     """
     if not debtor_ids:
         return InTheAir()
-    held = list(connection.execute(_HOLD, {"debtors": list(debtor_ids)}).scalars())
+    # One table at a time, by lists: without statistics (after an import) PostgreSQL would read
+    # whole tables for a join or a sub-query.
+    numbers = connection.execute(_NUMBERS, {"debtors": list(debtor_ids)}).scalars().all()
+    sharing = connection.execute(_SHARING, {"numbers": numbers}).scalars()
+    concerned = sorted({*debtor_ids, *sharing})
     air = InTheAir()
-    for start in range(0, len(held), IN_CHUNK):
-        part = held[start : start + IN_CHUNK]
+    parts = [concerned[at : at + IN_CHUNK] for at in range(0, len(concerned), IN_CHUNK)]
+    for part in parts:
+        connection.execute(_HOLD, {"debtors": part}).all()
+    for part in parts:
         for debtor_id, number in connection.execute(_CALLS, {"debtors": part}):
             air.add(debtor_id, number)
     return air
 
 
-_mine, _other = phone.alias("mine"), phone.alias("other")
-_SHARING = (
-    select(_other.c.debtor_id)
-    .join(_mine, _mine.c.number == _other.c.number)
-    .where(_mine.c.debtor_id.in_(bindparam("debtors", expanding=True)))
-)
+_NUMBERS = select(phone.c.number).where(phone.c.debtor_id.in_(bindparam("debtors", expanding=True)))
+_SHARING = select(phone.c.debtor_id).where(phone.c.number.in_(bindparam("numbers", expanding=True)))
 _HOLD = (
     select(debtor.c.id)
-    .where(
-        or_(
-            debtor.c.id.in_(bindparam("debtors", expanding=True)),
-            debtor.c.id.in_(_SHARING),
-        )
-    )
+    .where(debtor.c.id.in_(bindparam("debtors", expanding=True)))
     .order_by(debtor.c.id)  # everybody locks in one order: no deadlock among engines
     .with_for_update(key_share=True)
 )
