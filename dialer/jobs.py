@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from dialer import metrics
 from dialer.config import Settings, load_settings
@@ -179,13 +181,27 @@ def sweep(
     for message_id in due:
         if stop():
             return 0
-        deliver(held, message_id)
+        with _apart(message_id):
+            deliver(held, message_id)
     unanswered = 0
     for message, claimed_at in hanging:
         if stop() or unanswered >= UNANSWERED_LIMIT:
             break
-        unanswered += not _settle(held, message, claimed_at, patience)
+        with _apart(message.id):
+            unanswered += not _settle(held, message, claimed_at, patience)
     return len(due) + len(hanging)
+
+
+@contextmanager
+def _apart(message_id: int) -> Iterator[None]:
+    """What is wrong with one message does not hold up those behind it. A database that is away
+    is wrong with all of them: that is raised."""
+    try:
+        yield
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("message left aside", message_id=message_id)
 
 
 def _settle(

@@ -29,6 +29,7 @@ from world import World
 from dialer import jobs
 from dialer.config import Settings
 from dialer.domain.message import MAX_AGE, MAX_TRIES
+from dialer.domain.model import Channel
 from dialer.jobs import Patience, Runtime, deliver, enqueue_message, sweep, utc_now
 from dialer.store import tables as t
 
@@ -46,6 +47,18 @@ def _now_due(world: World, message_id: int) -> None:
         connection.execute(
             update(t.message).where(t.message.c.id == message_id).values(next_at=utc_now())
         )
+
+
+def test_one_message_that_cannot_be_worked_with_does_not_hold_up_the_others(
+    held: Runtime, world: World, double: TwilioDouble
+) -> None:
+    broken = make_message(world, "+34600111001", channel=Channel.VOICE)  # no transport for it
+    sound = make_message(world, "+34600111002")
+    sweep(held, AT_ONCE)
+    assert _row(world, sound).state == "sent"
+    later = make_message(world, "+34600111003")
+    sweep(held, AT_ONCE)  # the broken one hangs now
+    assert (_row(world, later).state, _row(world, broken).state) == ("sent", "sending")
 
 
 def test_a_message_leaves_with_everything_twilio_needs(
