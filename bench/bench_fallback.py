@@ -1,7 +1,7 @@
 """From a debtor's hang-up to the next thing the debtor gets: the redial's INVITE, the SMS.
 
     python bench/bench_fallback.py [--calls 800] [--rate 20] [--database sqlite|postgres]
-                                   [--workers N] [--json FILE]
+                                   [--workers 2] [--json FILE]
 
 Everybody answers and hangs up after 0.4 s (persona ``hangs_up_always``), so that every first call
 is followed by a redial and every redial by an SMS; the redials count into the rate. Policy, claim

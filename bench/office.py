@@ -106,8 +106,30 @@ def cpu_seconds(pid: int) -> float:
     return found
 
 
+class Others:
+    """How much of the machine went to processes that are not the benchmark's, since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy, self._own = _busy(), cpu_seconds(os.getpid())
+
+    def cores(self) -> float:
+        """In cores, on average."""
+        busy, own = _busy() - self._busy, cpu_seconds(os.getpid()) - self._own
+        return round(max(0.0, busy - own) / (time.monotonic() - self._began), 2)
+
+
+def _busy() -> float:
+    """CPU seconds of the whole machine."""
+    user, nice, system, _idle, _wait, hard, soft = (
+        int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    )
+    return (user + nice + system + hard + soft) / TICKS
+
+
 def finish(result: dict[str, Any], path: Path | None) -> None:
     """Print as JSON, and write it where asked."""
+    result["machine"]["cores_taken_by_others"] = OTHERS.cores()
     said = json.dumps(result, indent=2)
     print(said)
     if path is not None:
@@ -117,6 +139,9 @@ def finish(result: dict[str, Any], path: Path | None) -> None:
 def tell(line: str) -> None:
     """What goes on, beside the JSON."""
     print(f"{datetime.now(UTC):%H:%M:%S} {line}", file=sys.stderr, flush=True)
+
+
+OTHERS = Others()
 
 
 # --- the product -----------------------------------------------------------------------------
