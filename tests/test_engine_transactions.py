@@ -145,6 +145,17 @@ def test_two_engines_never_hold_one_campaign_and_a_dead_ones_lease_expires(
         assert leases.acquire(c, world.campaign_id, "a", late, LIFE)
 
 
+def test_a_lease_of_a_clock_that_was_wrong_does_not_bar_the_campaign_for_ever(
+    database: Engine,
+) -> None:
+    world = World(database)
+    with database.begin() as c:
+        assert leases.acquire(c, world.campaign_id, "a", NOW + timedelta(days=400), LIFE)
+        assert leases.acquire(c, world.campaign_id, "b", NOW, LIFE)
+        assert leases.holds(c, world.campaign_id, "b", NOW)
+        assert not leases.holds(c, world.campaign_id, "a", NOW)
+
+
 def test_a_refused_lead_waits_until_it_may_be_called(database: Engine) -> None:
     world = World(database, plan(max_attempts_per_day=1))
     world.lead()

@@ -9,13 +9,17 @@ from sqlalchemy import Connection, and_, or_, select, update
 from dialer.store.tables import lease
 from dialer.store.upsert import insert_ignore
 
+WRONG_CLOCK = timedelta(hours=1)
+"""A lease that ends later than this from now was taken while a clock was ahead: nobody renews it,
+and waiting for its end would bar the campaign."""
+
 
 def acquire(
     connection: Connection, campaign_id: int, owner: str, now: datetime, life: timedelta
 ) -> bool:
     """Take or renew the lease; True when ``owner`` holds it until ``now + life``.
 
-    One conditional update: it is ours already, or it has expired.
+    One conditional update: it is ours already, it has expired, or it is of a clock that was wrong.
     """
     until = now + life
     insert_ignore(
@@ -31,7 +35,10 @@ def acquire(
         return True
     taken = connection.execute(
         update(lease)
-        .where(lease.c.campaign_id == campaign_id, lease.c.expires_at <= now)
+        .where(
+            lease.c.campaign_id == campaign_id,
+            or_(lease.c.expires_at <= now, lease.c.expires_at > now + life + WRONG_CLOCK),
+        )
         .values(owner=owner, fence=lease.c.fence + 1, expires_at=until)
     )
     return taken.rowcount == 1
