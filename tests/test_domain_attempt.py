@@ -74,6 +74,14 @@ def test_answered_calls_end_by_their_stage(
     assert effects[-1] == Close()
 
 
+def test_who_hangs_up_on_silence_has_not_abandoned_a_greeting() -> None:
+    """Nothing was said to them for seconds: our fault, and a redial would be silent as well."""
+    late = (ev.HangupRequested(ID, at(9), 16), ev.Ended(ID, at(9.01), 16, 200))
+    assert conclude(run(*ANSWERED, *late)[0]) is Disposition.FAILED
+    greeted = ev.PromptReached(ID, at(3.1), "greeting", "greeting")
+    assert conclude(run(*ANSWERED, greeted, *late)[0]) is Disposition.ANSWERED_ABANDONED
+
+
 @pytest.mark.parametrize(
     ("q850", "sip", "rang", "expected"),
     [

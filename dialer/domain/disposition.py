@@ -7,9 +7,14 @@ concluded, whether a key was pressed, who hung up.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from dialer.domain.model import Attempt, DetectionResult, Disposition, Outcome
 
 _MACHINES = (DetectionResult.MACHINE, DetectionResult.FAX)
+DEAD_AIR = timedelta(seconds=5)
+"""A greeting begins well within this, also behind a detector that listens first (3.5 s at most)."""
+
 CHOSEN = (
     Outcome.PROMISE,
     Outcome.LINK_SENT,
@@ -69,10 +74,19 @@ def conclude(attempt: Attempt) -> Disposition:
         return Disposition.MACHINE
     if attempt.keys:
         return Disposition.INCOMPLETE
-    if attempt.hung_up_by_debtor:
+    if attempt.hung_up_by_debtor and not _left_in_silence(attempt):
         return Disposition.ANSWERED_ABANDONED
     # We ended it, and the flow had come to nothing: the IVR was not there.
     return Disposition.FAILED
+
+
+def _left_in_silence(attempt: Attempt) -> bool:
+    """They hung up on a line that said nothing: not a greeting's fault, and a redial at once
+    would be as silent."""
+    if attempt.last_prompt is not None or attempt.answered_at is None:
+        return False
+    over = attempt.hangup_requested_at or attempt.ended_at or attempt.answered_at
+    return over - attempt.answered_at > DEAD_AIR
 
 
 def _unanswered(attempt: Attempt) -> Disposition:
