@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, repeat
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from agi_scripts import metrics
 from dialer.config import Settings
@@ -21,6 +25,9 @@ log = get_logger(__name__)
 
 Enqueue = Callable[[int], None]
 """Hands a message's id to the workers."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long an opt-out that the database did not take waits before it is written again."""
 
 
 def now() -> datetime:
@@ -46,8 +53,7 @@ class Effects:
                     with self.engine.begin() as connection:
                         outcomes.record_promise(connection, self.call, due, node, now())
                 case OptOut(node=node):
-                    with self.engine.begin() as connection:
-                        outcomes.record_opt_out(connection, self.call, node, now())
+                    self._opt_out(node)
                 case SendLink(node=node):
                     self._send_link(node)
                 case Conclude(node=node, outcome=outcome):
@@ -55,6 +61,23 @@ class Effects:
                         outcomes.record_outcome(
                             connection, self.call.attempt_id, outcome, node, now()
                         )
+
+    def _opt_out(self, node: str) -> None:
+        at = now()
+
+        def write() -> None:
+            with self.engine.begin() as connection:
+                outcomes.record_opt_out(connection, self.call, node, at)
+
+        try:
+            write()
+        except SQLAlchemyError:
+            # The call ends here; the wish does not.
+            log.error("opt-out not written yet", attempt=self.call.attempt_id)
+            threading.Thread(
+                target=_until_written, args=(write, self.call.attempt_id), daemon=True
+            ).start()
+            raise
 
     def _send_link(self, node: str) -> None:
         body = render_message(
@@ -73,3 +96,17 @@ class Effects:
             self.enqueue(message_id)
         except Exception as error:  # noqa: BLE001 - the message is committed: a sweep will find it
             log.warning("message not enqueued", message_id=message_id, why=type(error).__name__)
+
+
+def _until_written(write: Callable[[], None], attempt_id: str) -> None:
+    """Try again and again, for an hour and for as long as this process lives."""
+    for wait in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1], 120)):
+        time.sleep(wait)
+        try:
+            write()
+        except SQLAlchemyError as error:
+            log.error("opt-out not written yet", attempt=attempt_id, why=type(error).__name__)
+        else:
+            log.info("opt-out written late", attempt=attempt_id)
+            return
+    log.error("opt-out given up: add it with `dialer dnc add`", attempt=attempt_id)

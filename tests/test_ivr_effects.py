@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from fixtures_ivr import NOW, Asterisk, Office, in_threads, office
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from dialer.domain.model import MessageState
 from dialer.messaging.links import read_link
@@ -143,6 +144,25 @@ def test_a_choice_is_written_though_the_line_died_before_it_could_be_told(
     desk.settle()
     assert _outcome(desk, attempt) == ("opted_out", "opt_out")
     assert len(desk.world.rows(t.suppression)) == 1
+
+
+def test_an_opt_out_that_the_database_did_not_take_is_written_as_soon_as_it_does(
+    desk: Office,
+) -> None:
+    attempt = desk.call()
+    with desk.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE suppression RENAME TO away"))
+    call = desk.dial(attempt, answers="9").run()
+    assert "opted_out" not in call.prompts  # nothing is confirmed that is not written
+    with desk.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO suppression"))
+    end = time.monotonic() + 20
+    while not desk.world.rows(t.flow_outcome) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert _outcome(desk, attempt) == ("opted_out", "opt_out")
+    row = _one(desk, t.attempt, id=attempt)
+    assert _one(desk, t.suppression).number == row.number
+    assert _one(desk, t.debtor, id=row.debtor_id).opted_out_at is not None
 
 
 def test_the_time_of_an_outcome_is_kept(desk: Office) -> None:
