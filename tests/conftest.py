@@ -1,5 +1,12 @@
 """What all tests share."""
 
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
 pytest_plugins = [
     "fixtures_db",
     "fixtures_ivr",
@@ -7,3 +14,14 @@ pytest_plugins = [
     "fixtures_stack",
     "fixtures_switch",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _root_as_before() -> Iterator[None]:
+    """A command that sets logging up does so for its own test: the next one has another stderr."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)

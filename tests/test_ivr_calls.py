@@ -23,17 +23,19 @@ from dialer.switch.ami import AmiLink, OriginateRequest
 
 _serial = itertools.count(700_000)
 ULAW_SECOND = b"\xff" * 8000
+BLEEP = b"\x20\xa0" * 400
+"""100 ms of u-law that is heard: who hears prompts out presses no key between two of them."""
 
 
 @pytest.fixture(scope="module")
 def desk(asterisk_pair: AsteriskPair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """The IVR that the pair's dialplan asks, with prompts of 100 ms; "that does not match" takes
-    5 s, so that digits are typed into it."""
+    5 s of silence, so that digits are typed into it."""
     home = tmp_path_factory.mktemp("ivr")
     url = f"sqlite:///{home / 'dialer.db'}"
     migrate(url)
     engine = open_database(url)
-    write_sounds(home / "prompts")
+    write_sounds(home / "prompts", BLEEP)
     for language in ("es", "en"):
         (home / "prompts" / language / "document_wrong.ulaw").write_bytes(ULAW_SECOND * 5)
     with office(engine, home, home / "prompts", port=asterisk_pair.settings.agi_port) as one:

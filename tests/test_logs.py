@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,6 @@ from dialer.config import load_settings
 from dialer.logs import MASK, about_attempt, configure_logging, get_logger, mask_text
 
 ATTEMPT = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(autouse=True)
-def _root_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
