@@ -14,8 +14,10 @@ from dialer.domain import events as ev
 from dialer.domain.model import Attempt, AttemptState, ContactRules
 from dialer.engine.claiming import claim_and_commit
 from dialer.engine.core import NEVER_PLACED, Core, utc_now
+from dialer.engine.trunks import TrunkGate
 from dialer.store import attempts, leases
 from dialer.store import tables as t
+from dialer.switch.trunks import Trunk
 
 MINUTE = timedelta(minutes=1)
 
@@ -112,3 +114,32 @@ def test_an_attempt_whose_turn_never_comes_does_not_stay_for_ever(database: Engi
             assert queued(core) == [ev.Vanished]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [("12", "plus_e164"), ("+525512345678", "national"), ("+9995512345", "national")],
+)
+def test_a_number_that_the_trunk_cannot_be_given_fails_alone(
+    database: Engine, number: str, form: str
+) -> None:
+    """Mexico's +52 55 1234 5678 as national digits would ring at a stranger's in Spain."""
+
+    async def run() -> None:
+        world = World(database)
+        world.lead(number)
+        async with a_core(world) as core:
+            trunk = Trunk(name="carrier", address="127.0.0.1", number_format=form)
+            object.__setattr__(core.hands, "gate", TrunkGate({"carrier": trunk}))
+            one = committed(world, core, utc_now())
+            await core.place(one)
+            event = core.hands.link.events.get_nowait()
+            assert isinstance(event, ev.OriginateFailed)
+            assert "connection" not in event.reason  # the switch was never to be asked
+
+    asyncio.run(run())
+
+
+def test_a_national_number_goes_out_on_a_trunk_that_wants_them() -> None:
+    trunk = Trunk(name="carrier", address="127.0.0.1", number_format="national")
+    assert trunk.dial_string("+34600111222", "+34910000000") == "PJSIP/600111222@carrier"

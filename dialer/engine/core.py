@@ -302,15 +302,14 @@ class Core:
                 log.warning("not_placed_any_more", attempt=one.id)
                 self._vanish([call])
                 return
-        running = self.campaigns[one.campaign_id]
-        trunk = self.hands.gate.trunk(one.trunk)
-        plan = running.plan
+        plan = self.campaigns[one.campaign_id].plan
         call.placed, call.placed_on = True, utc_now()
         try:
+            trunk = self.hands.gate.trunk(one.trunk)
             await self.hands.link.originate(
                 OriginateRequest(
                     attempt_id=one.id,
-                    dial_string=trunk.dial_string(one.number),
+                    dial_string=trunk.dial_string(one.number, one.caller_id),
                     caller_id=trunk.caller_id_value(one.caller_id),
                     timeout=plan.ring_timeout,
                     variables={
@@ -321,7 +320,8 @@ class Core:
                     },
                 )
             )
-        except OriginateRefused as error:
+        except (OriginateRefused, ValueError, KeyError) as error:
+            # A number or a trunk that is wrong fails this attempt and stops nobody else's.
             self.hands.link.events.put_nowait(ev.OriginateFailed(one.id, utc_now(), str(error)))
 
     async def _confirm(self, attempt_id: str, reason: str) -> None:

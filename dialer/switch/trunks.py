@@ -165,8 +165,13 @@ class Trunk(_Strict):
         default = "e164" if self.number_format == "prefixed" else self.number_format
         return _formatted(e164, self.caller_id_format or default, "")
 
-    def dial_string(self, e164: str) -> str:
-        """The channel of Originate. Raises ValueError if the number is not E.164."""
+    def dial_string(self, e164: str, caller_id: str | None = None) -> str:
+        """The channel of Originate. Raises ValueError if the number is not E.164, and, where the
+        carrier is given national digits, if it is of another country than ``caller_id``: those
+        digits would ring at a stranger's here."""
+        if self.number_format == "national" and caller_id is not None:
+            if _parsed(e164).country_code != _parsed(caller_id).country_code:
+                raise ValueError("a number of another country on a trunk of national numbers")
         return f"PJSIP/{self.number(e164)}@{self.name}"
 
 
@@ -294,10 +299,17 @@ def _formatted(e164: str, form: str, prefix: str) -> str:
     if form == "plus_e164":
         return e164
     if form == "national":
-        parsed = phonenumbers.parse(e164)
+        parsed = _parsed(e164)
         written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
         return re.sub(r"\D", "", written)
     return prefix + e164[1:]
+
+
+def _parsed(e164: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("the number has no country's code (E.164)") from error
 
 
 def _is_loopback(host: str) -> bool:
