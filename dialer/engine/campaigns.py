@@ -17,6 +17,9 @@ from dialer.store.tables import campaign, company
 
 log = get_logger(__name__)
 
+_told: set[int] = set()
+"""Campaigns of which this process has said that their plan cannot be read."""
+
 CATCH_UP_SECONDS = 0.1
 """How much of its rate a campaign makes up for."""
 
@@ -72,7 +75,9 @@ def load(connection: Connection, name: str | None, ids: list[int]) -> list[Runni
         try:
             plan = plan_of(row.plan)
         except PlanError as error:
-            log.error("campaign_left_out", campaign_id=row.id, error=str(error))
+            if row.id not in _told:
+                _told.add(row.id)  # once: it is looked at twice a second
+                log.error("campaign_left_out", campaign_id=row.id, error=str(error))
             continue
         found.append(
             RunningCampaign(

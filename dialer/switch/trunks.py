@@ -169,9 +169,9 @@ class Trunk(_Strict):
         """The channel of Originate. Raises ValueError if the number is not E.164, and, where the
         carrier is given national digits, if it is of another country than ``caller_id``: those
         digits would ring at a stranger's here."""
-        if self.number_format == "national" and caller_id is not None:
-            if _parsed(e164).country_code != _parsed(caller_id).country_code:
-                raise ValueError("a number of another country on a trunk of national numbers")
+        national = self.number_format == "national" and caller_id is not None
+        if national and _parsed(e164).country_code != _parsed(caller_id or "").country_code:
+            raise ValueError("a number of another country on a trunk of national numbers")
         return f"PJSIP/{self.number(e164)}@{self.name}"
 
 
