@@ -36,7 +36,7 @@ from dialer.importing.scan import (
 from dialer.importing.tabular import RawRow, Table
 from dialer.importing.workbook import Workbook
 
-BATCH = 500  # rows of one transaction: no slower than 5000, and other writers wait for its end
+BATCH = 250  # rows of one transaction: no slower than thousands, and other writers wait for its end
 MOST_REASONS = 50
 CONTRADICTION = (
     "the reference comes more than once in this file, with different amounts, due dates or"
