@@ -31,7 +31,8 @@ from dialer.engine.claiming import still_wanted
 from dialer.engine.closing import Closing, FollowUp, SmsWriter, set_redial_latency
 from dialer.engine.concluding import conclude_all
 from dialer.engine.database import Database
-from dialer.engine.live import ConfirmSound, LiveCall
+from dialer.engine.live import MAX_CALL, UNSEEN_SECONDS, ConfirmSound, LiveCall
+from dialer.engine.packets import sends_nothing
 from dialer.engine.trunks import TrunkGate
 from dialer.logs import get_logger
 from dialer.store import attempts
@@ -47,18 +48,10 @@ MAX_BATCH = 500
 RECHECK_AFTER = timedelta(seconds=2)
 """A call placed later than this after its commit (the switch was away, the trunk rested, the
 machine slept) is asked again: the hour may have passed, the debtor opted out, the lease gone."""
-NEVER_PLACED = timedelta(seconds=60)
-"""An attempt whose turn has not come by then never gets one: its lead is due again."""
-UNSEEN_SECONDS = 15.0
-"""An Originate that shows no channel for so long is looked for, and given up if absent."""
-MAX_CALL = timedelta(minutes=20)
 STRANDED = timedelta(seconds=90)
 """An attempt of this node that is open for so long and under nobody's eyes has been lost."""
 ELSEWHERE = MAX_CALL + timedelta(minutes=10)
 """One of another node, whose switch cannot be asked from here: no call lasts so long."""
-CONFIRM_SECONDS = 0.2
-CONFIRM_PACKETS = 4
-"""Of the ten packets of 20 ms that come in that time from a line that makes sound."""
 
 
 def utc_now() -> datetime:
@@ -150,10 +143,10 @@ class Core:
             if isinstance(effect, Close):
                 ended.append(call)
             elif isinstance(effect, ConfirmSound):
-                self._spawn(self._confirm(call.attempt.id, effect.reason))
+                self.beside(self._confirm(call.attempt.id, effect.reason))
             elif isinstance(effect, HandleMachine) and call.detector is Detector.TALK:
                 # What app_amd or a fax tone finds, the dialplan itself has acted upon.
-                self._spawn(self._machine(call.attempt))
+                self.beside(self._machine(call.attempt))
 
     def _tick(self) -> None:
         """Verdicts that ripen with time alone: a voice that has not stopped."""
@@ -212,7 +205,7 @@ class Core:
             self.admit(redial, hangup_before=parent.hangup_requested_at or parent.ended_at)
             await self._redial(redial)
         if follow_up.send:
-            self._spawn(self.hands.database.aside(lambda: self._enqueue(follow_up.send)))
+            self.beside(self.hands.database.aside(lambda: self._enqueue(follow_up.send)))
         self._count(follow_up)
         self.freed.set()
 
@@ -277,7 +270,7 @@ class Core:
         running.rate = running.rate.filled(now).taken()
         wait = self.hands.gate.borrow(one.trunk, now)
         if wait > 0:
-            self._spawn(self._place_later(one, wait))
+            self.beside(self._place_later(one, wait))
         else:
             await self.place(one)
 
@@ -326,15 +319,11 @@ class Core:
 
     async def _confirm(self, attempt_id: str, reason: str) -> None:
         """A machine if packets of sound still come; else a person whose line sends none when
-        quiet. Where packets cannot be counted, the detector's word stands."""
-        link = self.hands.link
-        before = await link.packets_received(attempt_id)
-        await asyncio.sleep(CONFIRM_SECONDS)
-        after = await link.packets_received(attempt_id)
-        silent = before is not None and after is not None and after - before < CONFIRM_PACKETS
+        quiet."""
+        silent = await sends_nothing(self.hands.link, attempt_id)
         result = DetectionResult.PERSON if silent else DetectionResult.MACHINE
         told = "spoke, then its line sent nothing more" if silent else reason
-        link.events.put_nowait(ev.Detected(attempt_id, utc_now(), result, told))
+        self.hands.link.events.put_nowait(ev.Detected(attempt_id, utc_now(), result, told))
 
     async def _machine(self, one: Attempt) -> None:
         if one.detection is DetectionResult.FAX:
@@ -350,10 +339,7 @@ class Core:
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Let it run on its own; the core keeps it from being forgotten."""
-        self._spawn(work)
-
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -374,7 +360,7 @@ class Core:
         except (OSError, TimeoutError) as error:
             log.warning("not_reconciled", error=type(error).__name__)
             if self.hands.link.connected:  # else the next connection says so itself
-                self._spawn(self._reconcile_later(event))
+                self.beside(self._reconcile_later(event))
             return
         self._vanish(gone)
         self.ready.set()
@@ -443,7 +429,11 @@ class Core:
 
     async def end_overdue(self, now: datetime) -> None:
         """Hang up calls that go on for too long, end those that have no channel (any more)."""
-        stale = [call for call in self.live.values() if self._overdue(call, now)]
+        stale = [
+            call
+            for call in self.live.values()
+            if call.overdue(now, self.campaigns[call.attempt.campaign_id].plan.ring_timeout)
+        ]
         gone = [call for call in stale if not call.placed]  # their placer died
         try:
             gone += await self._absent(stale)
@@ -455,15 +445,3 @@ class Core:
         if gone:
             log.warning("calls_lost", count=len(gone))
             self._vanish(gone)
-
-    def _overdue(self, call: LiveCall, now: datetime) -> bool:
-        one = call.attempt
-        if not call.placed:
-            return now - one.placed_at > NEVER_PLACED
-        ring = timedelta(seconds=self.campaigns[one.campaign_id].plan.ring_timeout)
-        if one.answered_at is not None:
-            return now - one.answered_at > MAX_CALL
-        since = one.dialled_at or call.placed_on or one.placed_at
-        return now - since > (ring if one.dialled_at else timedelta()) + timedelta(
-            seconds=UNSEEN_SECONDS
-        )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dialer.domain import detection
 from dialer.domain import events as ev
 from dialer.domain.attempt import LOST, Effect, advance
 from dialer.domain.model import Attempt, DetectionResult, Detector
+
+NEVER_PLACED = timedelta(seconds=60)
+"""An attempt whose turn has not come by then never gets one: its lead is due again."""
+UNSEEN_SECONDS = 15.0
+"""An Originate that shows no channel for so long is looked for, and given up if absent."""
+MAX_CALL = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +90,14 @@ class LiveCall:
         if self.adopted and not one.keys and one.outcome is None and one.failure is None:
             one = replace(one, failure=LOST)  # keys may have been missed: nothing at once
         return one
+
+    def overdue(self, now: datetime, ring_timeout: float) -> bool:
+        """Whether something should have been heard of it by now. ``ring_timeout`` in seconds."""
+        one = self.attempt
+        if not self.placed:
+            return now - one.placed_at > NEVER_PLACED
+        if one.answered_at is not None:
+            return now - one.answered_at > MAX_CALL
+        since = one.dialled_at or self.placed_on or one.placed_at
+        ring = ring_timeout if one.dialled_at else 0.0
+        return now - since > timedelta(seconds=ring + UNSEEN_SECONDS)
