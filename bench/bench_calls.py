@@ -5,7 +5,7 @@
 Both place the same calls through the same Asterisk with the product's configuration to the same
 far end (SIPp): 200 ms of ringing, an answer, the product's greeting, and a hang-up by the far end
 1.5 s after it picked up. Alone: a bare AMI client, and a dialplan that plays the greeting; then
-the same with the smallest IVR there can be (``bare_agi``: one FastAGI session of six commands, the
+the same with the smallest IVR there can be (``bare_agi``: a FastAGI session of eight commands, the
 greeting among them), since no dialer with an IVR does with less.
 Product: engine, IVR, database, worker, events. The rate is raised step by step; one is sustained
 when at least 99 % of its calls were answered, heard the greeting and were hung up by the far end,
@@ -104,7 +104,9 @@ def judge(calls: list[Call], rate: float) -> dict[str, Any]:
 class Bare:
     """One Asterisk with the product's configuration, and a context that plays the greeting."""
 
-    def __init__(self, instance: AsteriskInstance, settings: Settings, greeting: Path) -> None:
+    def __init__(
+        self, instance: AsteriskInstance, settings: Settings, greeting: tuple[Path, ...]
+    ) -> None:
         self.instance = instance
         self._port, self._agi_port = settings.ami_port, settings.agi_port
         self._secret = settings.secret(names.SECRET_AMI)
@@ -128,7 +130,7 @@ class Bare:
             ]
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Six commands, to the hang-up."""
+        """Eight commands, to the hang-up."""
         # Cancelled when a step is over: the calls that are left do not matter.
         with suppress(OSError, asyncio.CancelledError):
             while await reader.readline() not in (b"", b"\n"):
@@ -138,7 +140,7 @@ class Bare:
                 "GET VARIABLE DIALER_LANGUAGE",
                 "SET VARIABLE BENCH 1",
                 "EXEC UserEvent Bench",
-                f'STREAM FILE "{self._greeting}" "0123456789*#"',
+                *(f'STREAM FILE "{one}" "0123456789*#"' for one in self._greeting),
                 "WAIT FOR DIGIT 20000",
             ):
                 writer.write(f"{command}\n".encode())
@@ -158,12 +160,15 @@ def bare(home: Path, far: FarEnd) -> Iterator[Bare]:
     """Started and stopped."""
     settings = settings_of(home, far.port)
     ensure_prompts(settings)
-    ensure_company(settings, COMPANY)
+    company = next(one for one in ensure_company(settings, COMPANY) if "/es/" in str(one))
     instance = prepare_product(settings, ensure_asterisk())
-    greeting = prompt_path(settings, "es", "greeting")
+    # As the product says it: with the company's name in the middle.
+    first, last = (prompt_path(settings, "es", f"greeting-{part}") for part in (1, 2))
+    greeting = (first, company, last)
+    said = "&".join(str(one) for one in greeting)
     with (instance.folder / "etc" / "extensions.conf").open("a") as out:
         out.write(
-            f"\n[{BENCH_CONTEXT}]\nexten => s,1,Playback({greeting})\n same => n,Wait(30)\n"
+            f"\n[{BENCH_CONTEXT}]\nexten => s,1,Playback({said})\n same => n,Wait(30)\n"
             "exten => h,1,NoOp()\n"
             f"\n[{BENCH_AGI_CONTEXT}]\nexten => s,1,Set(AGISIGHUP=no)\n"
             f" same => n,AGI(agi://127.0.0.1:{settings.agi_port}/bench)\n same => n,Hangup(16)\n"
@@ -172,6 +177,8 @@ def bare(home: Path, far: FarEnd) -> Iterator[Bare]:
     instance.start()
     try:
         yield Bare(instance, settings, greeting)
+        if "does not exist" in instance.log_file.read_text():
+            raise SystemExit(f"the greeting was not played:\n{instance.last_words()}")
     finally:
         instance.stop()
 
