@@ -401,3 +401,12 @@ def test_migrations_make_the_tables_that_the_code_has(database: Engine) -> None:
     with database.connect() as c:
         context = MigrationContext.configure(c, opts={"compare_type": True})
         assert compare_metadata(context, t.metadata) == []
+
+
+def test_a_changed_rate_holds_at_once(database: Engine) -> None:
+    world = World(database, plan(calls_per_second=10.0))
+    running = world.running()
+    running.rate = running.rate.filled(1.0).taken()
+    world.plan = plan(calls_per_second=2.0)
+    running.update(world.running())
+    assert running.rate.wait() == pytest.approx(0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
@@ -40,6 +40,10 @@ class RunningCampaign:
 
     def update(self, other: RunningCampaign) -> None:
         """Take over what was changed in the database, and keep the bucket's level."""
+        if other.plan.calls_per_second != self.plan.calls_per_second:
+            self.rate = replace(
+                other.rate, tokens=min(self.rate.tokens, other.rate.depth), at=self.rate.at
+            )
         self.plan = other.plan
         self.running = other.running
         self.company_name = other.company_name
