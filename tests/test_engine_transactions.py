@@ -31,6 +31,7 @@ from dialer.store import attempts, leads, leases
 from dialer.store import tables as t
 from dialer.store.contexts import LeadContext
 from dialer.store.messages import NewMessage, create_message
+from dialer.store.upsert import insert_ignore
 
 LIFE = timedelta(seconds=10)
 
@@ -410,3 +411,13 @@ def test_a_changed_rate_holds_at_once(database: Engine) -> None:
     world.plan = plan(calls_per_second=2.0)
     running.update(world.running())
     assert running.rate.wait() == pytest.approx(0.5)
+
+
+def test_rows_that_are_there_already_are_not_counted_as_put_in(database: Engine) -> None:
+    world = World(database)
+    row = {"company_id": world.company_id, "number": "+34600000901", "reason": "operator",
+           "source": "test", "at": NOW}  # fmt: skip
+    other = row | {"number": "+34600000902"}
+    with database.begin() as c:
+        counts = [insert_ignore(c, t.suppression, rows) for rows in ([row], [row], [row, other])]
+    assert counts == [1, 0, 1]

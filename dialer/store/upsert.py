@@ -21,4 +21,6 @@ def insert_ignore(connection: Connection, table: Table, rows: Sequence[dict[str,
 @cache
 def _ignoring(table: Table, name: str) -> Any:
     dialect = postgresql if name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+    # Without being told to, SQLAlchemy does not keep the count of a batch on PostgreSQL (-1).
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)
