@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, insert
+from engine_parts import Texts
+from sqlalchemy import Engine, insert
 from world import NOW, POOL, World, plan
 
 from dialer.domain.attempt import LOST
@@ -24,13 +25,10 @@ from dialer.domain.model import (
     RetryRule,
     StepKind,
 )
-from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import LeaseLost, claim_and_commit
 from dialer.engine.closing import Closing, FollowUp, close_attempts, set_redial_latency
 from dialer.store import attempts, leads, leases
 from dialer.store import tables as t
-from dialer.store.contexts import LeadContext
-from dialer.store.messages import NewMessage, create_message
 from dialer.store.upsert import insert_ignore
 
 LIFE = timedelta(seconds=10)
@@ -47,28 +45,6 @@ def claim(world: World, count: int = 10, now: datetime = NOW, owner: str = "me")
             c, world.running(), owner=owner, node="node1", count=count, now=now, new_id=new_id
         )
     return made
-
-
-class Texts:
-    """Writes a row without a text; has every template but ``missing``."""
-
-    def has(self, template: str, language: str) -> bool:
-        return template != "missing"
-
-    def write(
-        self,
-        c: Connection,
-        one: Attempt,
-        context: LeadContext,
-        running: RunningCampaign,
-        template: str,
-        now: datetime,
-    ) -> int:
-        new = NewMessage(
-            key=f"fallback:{one.id}", company_id=context.company_id, debtor_id=context.debtor_id,
-            attempt_id=one.id, number=one.number, template=template, body="hola",
-        )  # fmt: skip
-        return create_message(c, new, now)
 
 
 def end(world: World, ended: Sequence[Attempt], now: datetime = NOW) -> FollowUp:
