@@ -69,6 +69,20 @@ class Settings(BaseSettings):
         SecretStr(""), validation_alias=_named("TWILIO_AUTH_TOKEN")
     )
     twilio_from: str = Field("+34600000000", validation_alias=_named("TWILIO_FROM"))
+    gateways: dict[str, str] = Field(
+        default_factory=dict,
+        description='gateway by country of the company, "*" for the others: {"ES": "redsys"}',
+    )
+    gateway_seconds: float = Field(15.0, gt=0.5, le=60, description="longest wait for an answer")
+    payment_settle_seconds: float = Field(
+        180.0, ge=1, description="after this a gateway that never heard of a payment is believed"
+    )
+    test_acquirer_api_base: str = Field("", validation_alias=_named("TEST_ACQUIRER_API_BASE"))
+    stripe_api_base: str = Field("", validation_alias=_named("STRIPE_API_BASE"))
+    redsys_api_base: str = Field("", validation_alias=_named("REDSYS_API_BASE"))
+    redsys_merchant_code: str = Field("", validation_alias=_named("REDSYS_MERCHANT_CODE"))
+    redsys_terminal: str = Field("1", validation_alias=_named("REDSYS_TERMINAL"))
+
     public_url: str = Field("", description="where the web app is reached from outside")
     pay_link_base: str = Field("", description="base of payment links; default public_url/p")
 
@@ -83,6 +97,8 @@ class Settings(BaseSettings):
     ami_user: str = "dialer"
     agi_host: str = "127.0.0.1"
     agi_port: Port = 4573
+    payments_agi_port: Port = 4574
+    payments_ami_user: str = "dialer-payments"
     switch_host: str = Field("127.0.0.1", description="where AMI is reached")
 
     carrier_sip_port: Port = 5170
@@ -96,6 +112,8 @@ class Settings(BaseSettings):
     engine_health_port: Port = 9101
     ivr_health_port: Port = 9102
     worker_health_port: Port = 9103
+    payments_health_port: Port = 9104
+    acquirer_double_port: Port = 8182
 
     secrets_dir: Path | None = Field(None, description="folder with one file a secret")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

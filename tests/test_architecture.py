@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("dialer.flow",),
     ("dialer.config", "dialer.logs", "dialer.metrics", "dialer.health"),
     ("dialer.store", "dialer.switch", "dialer.speech", "dialer.messaging", "dialer.importing"),
+    ("dialer.payments",),
     ("dialer.engine", "dialer.jobs", "dialer.local", "dialer.simulation"),
     ("agi_scripts", "web"),
     ("dialer.commands",),

@@ -243,13 +243,25 @@ class FallbackStep:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentTerms:
+    """What a campaign allows. ``minimum_percent`` of what is owed, and at least ``minimum_minor``,
+    for a part; ``instalments``: the number of them (0: no plan), the first may be paid now.
+    ``gateway``: None leaves it to the country (``Settings.gateways``)."""
+
+    gateway: str | None = None
+    minimum_percent: int = 10
+    minimum_minor: int = 0
+    instalments: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignPlan:
     """Everything a running campaign is told: the value behind its YAML file.
 
     ``calls_per_second`` and ``max_concurrent`` are caps of the campaign; the trunk has its own.
     ``ring_timeout`` in seconds. ``caller_ids`` in E.164. ``retry`` by disposition; one that is
     missing closes the lead. ``max_attempts`` and ``max_attempts_per_day`` count over all
-    dispositions of a lead.
+    dispositions of a lead. ``record``: calls are recorded (muted while a card is entered).
     """
 
     name: str
@@ -272,6 +284,8 @@ class CampaignPlan:
     detector: Detector = Detector.TALK
     on_machine: MachineAction = MachineAction.LEAVE_MESSAGE
     default_timezone: str = "Europe/Madrid"
+    payment: PaymentTerms = PaymentTerms()
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ VAR_DETECTOR: Final = "DIALER_DETECTOR"
 """A ``Detector``: talk, app_amd, none."""
 VAR_FLOW: Final = "DIALER_FLOW"
 VAR_LANGUAGE: Final = "DIALER_LANGUAGE"
+VAR_RECORD: Final = "DIALER_RECORD"
+"""``1``: the call is recorded."""
 VAR_ON_MACHINE: Final = "DIALER_ON_MACHINE"
 """A ``MachineAction``: hang_up, leave_message."""
 
-ORIGINATE_VARIABLES: Final = (VAR_DETECTOR, VAR_FLOW, VAR_LANGUAGE, VAR_ON_MACHINE)
+ORIGINATE_VARIABLES: Final = (VAR_DETECTOR, VAR_FLOW, VAR_LANGUAGE, VAR_ON_MACHINE, VAR_RECORD)
 
 # --- FastAGI -------------------------------------------------------------------------------
 
@@ -34,6 +36,10 @@ AGI_FLOW: Final = "flow"
 """Path of the entry that interprets the campaign's flow."""
 AGI_MACHINE: Final = "machine"
 """Path of the entry that leaves the message, after the beep."""
+
+AGI_PAY: Final = "pay"
+"""Path of the entry that takes a card, on the payment process; its one argument is the pay
+session's id. The flow's session calls it by `EXEC AGI` and waits for its end."""
 
 # --- UserEvent sent on the call's own channel ----------------------------------------------
 
@@ -54,6 +60,12 @@ KIND_KEY: Final = "key"
 KIND_IDENTITY: Final = "identity"
 KIND_OUTCOME: Final = "outcome"
 KIND_DETECTED: Final = "detected"
+KIND_PAYMENT: Final = "payment"
+"""Masked progress of a payment: ``Node``, ``Step`` (a ``PayStep``), ``Digits`` (how many, never
+which), ``Error`` (a ``PayError``), ``Result`` (a ``PayResult``)."""
+H_STEP: Final = "Step"
+H_DIGITS: Final = "Digits"
+H_ERROR: Final = "Error"
 
 REASON_AMD_UNSURE: Final = "amd_unsure"
 REASON_FAX_TONE: Final = "fax_tone"
@@ -65,6 +77,12 @@ REASON_CNG_TONE: Final = "cng_tone"
 
 DEFAULT_TRUNK: Final = "carrier"
 SECRET_AMI: Final = "ami"
+SECRET_PAYMENTS_AMI: Final = "payments_ami"
+SECRET_FINGERPRINT: Final = "card_fingerprint"
+SECRET_TEST_ACQUIRER: Final = "test_acquirer"
+SECRET_STRIPE_KEY: Final = "stripe_api_key"
+SECRET_STRIPE_WEBHOOK: Final = "stripe_webhook_secret"
+SECRET_REDSYS_KEY: Final = "redsys_secret_key"
 SECRET_CARRIER_AMI: Final = "carrier_ami"
 CARRIER_AMI_USER: Final = "witness"
 
@@ -77,4 +95,6 @@ JOB_SEND_MESSAGE: Final = "dialer.jobs.send_message"
 
 HOOK_TWILIO_STATUS: Final = "/hooks/twilio/status"
 HOOK_TWILIO_SMS: Final = "/hooks/twilio/sms"
+HOOK_GATEWAY: Final = "/hooks/pay/"
+"""+ the gateway's name."""
 HOOK_MESSAGE_PARAM: Final = "m"

@@ -1,0 +1,139 @@
+"""One visit of a ``pay`` node: what the flow's process hands to the one that hears cards, and back.
+
+Nothing of a card is here but the last four digits of one that was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, select, update
+
+from dialer.domain.payment import PayResult, PaySpec, PayStep
+from dialer.store.tables import pay_session
+from dialer.store.upsert import insert_ignore
+
+_SPEC = TypeAdapter(PaySpec)
+
+RESUMES_FOR = timedelta(days=1)
+"""How long the amount agreed to in a call that broke off is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaySession:
+    """A row. ``step``, ``agreed_minor`` and ``last_four`` as far as it came."""
+
+    id: str
+    attempt_id: str
+    account_id: int
+    node: str
+    language: str
+    spec: PaySpec
+    started_at: datetime
+    step: PayStep | None = None
+    agreed_minor: int | None = None
+    last_four: str | None = None
+    result: PayResult | None = None
+    ended_at: datetime | None = None
+
+
+def open_session(connection: Connection, new: PaySession) -> None:
+    """Write it down; a second time changes nothing."""
+    insert_ignore(
+        connection,
+        pay_session,
+        [
+            {
+                "id": new.id,
+                "attempt_id": new.attempt_id,
+                "account_id": new.account_id,
+                "node": new.node,
+                "language": new.language,
+                "spec": _SPEC.dump_python(new.spec, mode="json"),
+                "started_at": new.started_at,
+            }
+        ],
+    )
+
+
+def load_session(connection: Connection, session_id: str) -> PaySession | None:
+    """The session, None where there is none."""
+    row = connection.execute(select(pay_session).where(pay_session.c.id == session_id)).first()
+    return None if row is None else _session(row)
+
+
+def earlier_session(connection: Connection, account_id: int, now: datetime) -> PaySession | None:
+    """The newest session of this debt that agreed to an amount and did not end in a payment, not
+    older than ``RESUMES_FOR``."""
+    row = connection.execute(
+        select(pay_session)
+        .where(
+            pay_session.c.account_id == account_id,
+            pay_session.c.started_at > now - RESUMES_FOR,
+        )
+        .order_by(pay_session.c.started_at.desc())
+        .limit(1)
+    ).first()
+    if row is None or row.agreed_minor is None or row.result == PayResult.SUCCESS:
+        return None
+    return _session(row)
+
+
+def note_progress(
+    connection: Connection,
+    session_id: str,
+    step: PayStep,
+    *,
+    agreed_minor: int | None = None,
+    last_four: str | None = None,
+) -> None:
+    """How far it came; what is None stays as it was."""
+    values: dict[str, Any] = {"step": step.value}
+    if agreed_minor is not None:
+        values["agreed_minor"] = agreed_minor
+    if last_four is not None:
+        values["last_four"] = last_four
+    connection.execute(update(pay_session).where(pay_session.c.id == session_id).values(values))
+
+
+def end_session(
+    connection: Connection,
+    session_id: str,
+    result: PayResult,
+    now: datetime,
+    *,
+    seconds: Mapping[str, float],
+    errors: Mapping[str, int],
+) -> None:
+    """How it ended; what was written first stands."""
+    connection.execute(
+        update(pay_session)
+        .where(pay_session.c.id == session_id, pay_session.c.result.is_(None))
+        .values(
+            result=result.value,
+            ended_at=now,
+            seconds=dict(seconds),
+            errors=dict(errors),
+        )
+    )
+
+
+def _session(row: Any) -> PaySession:
+    return PaySession(
+        id=row.id,
+        attempt_id=row.attempt_id,
+        account_id=row.account_id,
+        node=row.node,
+        language=row.language,
+        spec=_SPEC.validate_python(row.spec),
+        started_at=row.started_at,
+        step=PayStep(row.step) if row.step else None,
+        agreed_minor=row.agreed_minor,
+        last_four=row.last_four,
+        result=PayResult(row.result) if row.result else None,
+        ended_at=row.ended_at,
+    )
