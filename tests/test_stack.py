@@ -16,9 +16,11 @@ import pytest
 from dialer.config import ROOT, Settings, load_settings
 from dialer.local.ports import TCP, UDP, with_free_ports
 from dialer.local.stack import (
+    ACQUIRER,
     ALL,
     ASTERISK,
     CARRIER,
+    PAYMENTS,
     REDIS,
     TWILIO,
     WEB,
@@ -56,6 +58,7 @@ def test_a_child_has_the_very_settings_of_its_parent(
         "lease_seconds": 3.5,
         "flows_dir": tmp_path / "flows",
         "log_level": "debug",
+        "gateways": {"ES": "redsys", "*": "test"},
     }
     wanted = settings.model_copy(update=chosen)
     for name, value in environment(wanted).items():
@@ -90,13 +93,27 @@ def test_what_is_simulated_follows_from_what_is_given(settings: Settings) -> Non
 
 
 def test_only_what_applies_is_run(settings: Settings) -> None:
-    assert Stack(settings).components == list(ALL)
+    usual = [name for name in ALL if name not in (ACQUIRER, PAYMENTS)]
+    assert Stack(settings).components == usual
     real = Stack(settings, Simulation(network=False, twilio=False)).components
     assert CARRIER not in real
     assert TWILIO not in real
     trunk = settings.model_copy(update={"trunk": "127.0.0.1:5999", "redis_url": "redis://x"})
-    assert Stack(trunk).components == [name for name in ALL if name not in (CARRIER, REDIS)]
+    assert Stack(trunk).components == [name for name in usual if name not in (CARRIER, REDIS)]
     assert Stack(settings, only=[WORKER, ASTERISK]).components == [ASTERISK, WORKER]
+
+
+def test_cards_are_taken_where_a_gateway_is_named_or_simulated(settings: Settings) -> None:
+    simulated = Stack(settings, Simulation(network=True, twilio=True, acquirer=True))
+    assert simulated.components == list(ALL)
+    assert simulated.settings.gateways == {"*": "test"}
+    base = f"http://127.0.0.1:{settings.acquirer_double_port}"
+    assert simulated.settings.test_acquirer_api_base == base
+    named = settings.model_copy(update={"gateways": {"ES": "redsys"}})
+    assert PAYMENTS in Stack(named).components
+    assert ACQUIRER not in Stack(named).components
+    both = Stack(named, Simulation(network=True, twilio=True, acquirer=True))
+    assert both.settings.gateways == {"ES": "redsys"}
 
 
 def test_a_taken_port_is_told_by_its_setting(settings: Settings) -> None:

@@ -11,11 +11,14 @@ TCP = (
     "redis_port",
     "ami_port",
     "agi_port",
+    "payments_agi_port",
     "carrier_ami_port",
     "web_port",
     "twilio_double_port",
+    "acquirer_double_port",
     "engine_health_port",
     "ivr_health_port",
+    "payments_health_port",
     "worker_health_port",
 )
 UDP = ("sip_port", "carrier_sip_port")

@@ -1,5 +1,5 @@
 """Everything on one machine: Redis, Asterisk, the IVR, workers, the web, the engine; and, where
-nothing real is given, the simulated telephone network and the simulated Twilio."""
+nothing real is given, the simulated telephone network, Twilio and acquirer."""
 
 from __future__ import annotations
 
@@ -24,18 +24,31 @@ from dialer.switch.trunks import trunks_path
 Tell = Callable[[str], None]
 
 REDIS, CARRIER, ASTERISK, TWILIO = "redis", "carrier", "asterisk", "twilio-double"
-IVR, WORKER, WEB, ENGINE = "ivr", "worker", "web", "engine"
-ALL = (REDIS, CARRIER, ASTERISK, TWILIO, IVR, WORKER, WEB, ENGINE)
-"""In the order they are started; the first four side by side, then the next three."""
-_TIERS = ((REDIS, CARRIER, ASTERISK, TWILIO), (IVR, WORKER, WEB), (ENGINE,))
+ACQUIRER = "acquirer-double"
+IVR, PAYMENTS, WORKER, WEB, ENGINE = "ivr", "payments", "worker", "web", "engine"
+_TIERS = (
+    (REDIS, CARRIER, ASTERISK, TWILIO, ACQUIRER),
+    (IVR, PAYMENTS, WORKER, WEB),
+    (ENGINE,),
+)
+ALL = tuple(name for tier in _TIERS for name in tier)
+"""In the order they are started, those of a tier side by side."""
+_COMMANDS: dict[str, tuple[str, ...]] = {PAYMENTS: ("ivr", "--payments")}
+"""The command of a component that is not called like it."""
+
+TEST_GATEWAY = "test"
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Which of the outside world is simulated."""
+    """Which of the outside world is simulated.
+
+    ``acquirer``: cards are charged at the simulated acquirer, unless other gateways are named.
+    """
 
     network: bool
     twilio: bool
+    acquirer: bool = False
 
 
 def what_is_missing(settings: Settings) -> Simulation:
@@ -68,6 +81,8 @@ class Stack:
         if simulation.twilio:
             base = f"http://127.0.0.1:{settings.twilio_double_port}"
             settings = settings.model_copy(update={"twilio_api_base": base})
+        if simulation.acquirer:
+            settings = settings.model_copy(update=_simulated_acquirer(settings))
         self.settings = settings
         self.supervisor = Supervisor(settings.home, tell)
         left_out = set()
@@ -75,6 +90,10 @@ class Stack:
             left_out.add(CARRIER)
         if not simulation.twilio:
             left_out.add(TWILIO)
+        if not simulation.acquirer:
+            left_out.add(ACQUIRER)
+        if not settings.gateways:
+            left_out.add(PAYMENTS)
         if settings.redis_url:
             left_out.add(REDIS)
         self.components = [name for name in ALL if name in only and name not in left_out]
@@ -114,7 +133,10 @@ class Stack:
             CARRIER: f"sip 127.0.0.1:{s.carrier_sip_port}",
             ASTERISK: f"sip {s.bind}:{s.sip_port}, AMI {s.switch_host}:{s.ami_port}",
             TWILIO: f"http://127.0.0.1:{s.twilio_double_port}",
+            ACQUIRER: f"http://127.0.0.1:{s.acquirer_double_port}",
             IVR: f"agi://{s.agi_host}:{s.agi_port}, http://127.0.0.1:{s.ivr_health_port}/health",
+            PAYMENTS: f"agi://{s.agi_host}:{s.payments_agi_port},"
+            f" http://127.0.0.1:{s.payments_health_port}/health",
             WORKER: f"http://127.0.0.1:{s.worker_health_port}/health",
             WEB: f"http://{s.web_host}:{s.web_port}",
             ENGINE: f"http://127.0.0.1:{s.engine_health_port}/health",
@@ -124,13 +146,14 @@ class Stack:
     # --- how each is started -------------------------------------------------------------
 
     def _component(self, name: str) -> Component:
+        command = _COMMANDS.get(name, (name,))
         return Component(
             name=name,
-            argv=(sys.executable, "-m", "dialer", name, *self._arguments.get(name, ())),
+            argv=(sys.executable, "-m", "dialer", *command, *self._arguments.get(name, ())),
             env=self._environment,
             ready=self._ready(name),
             # A call may end by itself: the IVR gives those going on 20 seconds.
-            stop_seconds=25.0 if name == IVR else 15.0,
+            stop_seconds=25.0 if name in (IVR, PAYMENTS) else 15.0,
             ready_seconds=90.0,
         )
 
@@ -138,8 +161,8 @@ class Stack:
         s = self.settings
         if name == REDIS:
             return lambda: _redis_answers(s.redis)
-        if name in (ASTERISK, CARRIER, TWILIO):
-            words = "listens on" if name == TWILIO else "is ready"
+        if name in (ASTERISK, CARRIER, TWILIO, ACQUIRER):
+            words = "listens on" if name in (TWILIO, ACQUIRER) else "is ready"
             return lambda: self.supervisor.said(name, words)
         port = _health_port(s, name)
         return lambda: health("127.0.0.1", port, name)[0]
@@ -163,16 +186,30 @@ _PORTS: dict[str, tuple[tuple[str, str], ...]] = {
     CARRIER: (),
     ASTERISK: (),
     TWILIO: (("tcp", "twilio_double_port"),),
+    ACQUIRER: (("tcp", "acquirer_double_port"),),
     IVR: (("tcp", "agi_port"), ("tcp", "ivr_health_port")),
+    PAYMENTS: (("tcp", "payments_agi_port"), ("tcp", "payments_health_port")),
     WORKER: (("tcp", "worker_health_port"),),
     WEB: (("tcp", "web_port"),),
     ENGINE: (("tcp", "engine_health_port"),),
 }
 
 
+def _simulated_acquirer(settings: Settings) -> dict[str, Any]:
+    """Settings that lead to the simulated acquirer wherever nobody named a real one."""
+    base = f"http://127.0.0.1:{settings.acquirer_double_port}"
+    changes: dict[str, Any] = {}
+    if not settings.test_acquirer_api_base:
+        changes["test_acquirer_api_base"] = base
+    if not settings.gateways:
+        changes["gateways"] = {"*": TEST_GATEWAY}
+    return changes
+
+
 def _health_port(settings: Settings, name: str) -> int:
     ports = {
         IVR: settings.ivr_health_port,
+        PAYMENTS: settings.payments_health_port,
         WORKER: settings.worker_health_port,
         WEB: settings.web_port,
         ENGINE: settings.engine_health_port,
@@ -229,4 +266,6 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, Path):
         return str(value.absolute())
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value)
