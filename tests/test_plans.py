@@ -18,12 +18,14 @@ from dialer.domain.model import (
     Detector,
     Disposition,
     MachineAction,
+    PaymentTerms,
     RetryRule,
     StepKind,
 )
 from dialer.store.campaign_file import (
     CampaignFile,
     PlanError,
+    parse_amount,
     parse_campaign,
     parse_duration,
     parse_window,
@@ -33,7 +35,7 @@ from dialer.store.countries import COUNTRIES
 from dialer.store.plans import DEFAULT_RETRY, Company, Known, make_plan, plan_json, plan_of
 
 TODAY = date(2026, 3, 16)
-KNOWN = Known({"reminder", "second_try"}, {"carrier"}, {"missed_call"})
+KNOWN = Known({"reminder", "second_try"}, {"carrier"}, {"missed_call"}, {"test", "stripe"})
 SPAIN = Company("ES", "Europe/Madrid")
 FIXED = ("+34910000001", "+34910000002")
 
@@ -63,6 +65,9 @@ fallback:
   - retry
 detector: none
 on_machine: hang_up
+gateway: test
+payment: {minimum_percent: 25, minimum: 15.50 EUR, instalments: 3}
+record: yes
 """
 
 
@@ -102,6 +107,8 @@ def test_every_key_of_a_file_arrives_in_the_plan() -> None:
     assert (plan.fallback[0].flow, plan.fallback[0].unseen_days) == ("second_try", 3.0)
     assert plan.fallback[1].template == "missed_call"
     assert (plan.detector, plan.on_machine) == (Detector.NONE, MachineAction.HANG_UP)
+    assert plan.payment == PaymentTerms("test", 25, 1550, 3, "EUR")
+    assert plan.record is True
 
 
 def test_holidays_are_the_country_s_its_region_s_and_the_listed_days() -> None:
@@ -137,9 +144,11 @@ def test_a_plan_survives_its_json() -> None:
 
 def test_a_plan_stored_by_an_older_version_has_defaults_for_what_it_lacks() -> None:
     stored = plan_json(planned(WHOLE)[0])
-    for key in ("detector", "ring_timeout", "fallback", "retry"):
+    for key in ("detector", "ring_timeout", "fallback", "retry", "payment", "record"):
         del stored[key]
     plan = plan_of(stored)
+    assert plan.payment == PaymentTerms()
+    assert plan.record is False
     assert plan.detector is Detector.TALK
     assert plan.fallback[0].kind is StepKind.REDIAL
     with pytest.raises(PlanError, match="cannot be read"):
@@ -180,10 +189,37 @@ def test_every_error_names_its_key_and_all_are_said_at_once() -> None:
         ("name: a\nflow: x\npool: p\ncaller_ids: ['1']", "one of them, not both"),
         ("name: a\nflow: x\nfallback: [{redial: {}, sms: {}}]", "one of redial, sms, retry"),
         ("name: a\nflow: x\nretry: {busy: {delay: -5}}", "retry.busy.delay"),
+        ("name: a\nflow: x\npayment: {minimum: 10}", "payment.minimum: write an amount with its"),
+        ("name: a\nflow: x\npayment: {minimum: 1.005 EUR}", "EUR has 2 decimals"),
+        ("name: a\nflow: x\npayment: {minimum: 5.5 CLP}", "CLP has 0 decimals"),
+        ("name: a\nflow: x\npayment: {minimum: 5 XYZ}", "XYZ is none of EUR"),
+        ("name: a\nflow: x\npayment: {minimum_percent: 0}", "payment.minimum_percent"),
+        ("name: a\nflow: x\npayment: {instalments: 1}", "one instalment is the whole"),
+        ("name: a\nflow: x\npayment: {instalment: 3}", "payment.instalment: there is no such key"),
+        ("name: a\nflow: x\nrecord: perhaps", "record"),
     ],
 )
 def test_mistakes_are_told(text: str, says: str) -> None:
     assert says in "\n".join(problems(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "currency"),
+    [
+        ("10 EUR", 1000, "EUR"),
+        ("10.5 eur", 1050, "EUR"),
+        ("0.01 USD", 1, "USD"),
+        ("5000 CLP", 5000, "CLP"),
+    ],
+)
+def test_the_least_part_is_in_major_units(text: str, minor: int, currency: str) -> None:
+    assert parse_amount(text) == (minor, currency)
+
+
+def test_the_least_part_holds_in_its_own_currency_only() -> None:
+    terms = PaymentTerms("test", 25, 1550, 3, "EUR")
+    assert terms.in_currency("EUR") == terms
+    assert terms.in_currency("CLP") == PaymentTerms("test", 25, 0, 3)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -196,6 +232,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     [
         ({"flow": "reminderr"}, "flow: there is no flow 'reminderr'; known: reminder, second_try"),
         ({"trunk": "sip9"}, "trunk: there is no trunk 'sip9'; known: carrier"),
+        ({"gateway": "strype"}, "gateway: there is no gateway 'strype'; known: stripe, test"),
     ],
 )
 def test_unknown_names_are_refused(change: dict[str, str], says: str) -> None:

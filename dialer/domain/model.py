@@ -246,12 +246,20 @@ class FallbackStep:
 class PaymentTerms:
     """What a campaign allows. ``minimum_percent`` of what is owed, and at least ``minimum_minor``,
     for a part; ``instalments``: the number of them (0: no plan), the first may be paid now.
-    ``gateway``: None leaves it to the country (``Settings.gateways``)."""
+    ``gateway``: None leaves it to the country (``Settings.gateways``). ``minimum_currency``: of
+    ``minimum_minor``; a debt in another currency is held to the percentage alone."""
 
     gateway: str | None = None
     minimum_percent: int = 10
     minimum_minor: int = 0
     instalments: int = 0
+    minimum_currency: str | None = None
+
+    def in_currency(self, currency: str) -> PaymentTerms:
+        """As they hold for a debt in this currency."""
+        if self.minimum_currency in (None, currency):
+            return self
+        return replace(self, minimum_minor=0, minimum_currency=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,16 @@ from dialer.domain.model import (
     Disposition,
     FallbackStep,
     MachineAction,
+    PaymentTerms,
     RetryRule,
     StepKind,
 )
+from dialer.flow.words import MINOR_DIGITS
 from dialer.store.countries import WEEKDAYS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))? ?([A-Z]{3})")
 _WINDOW = re.compile(r"([a-z,\- ]+?)\s+([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
 
 
@@ -55,6 +58,20 @@ def parse_duration(value: object) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"write a duration like 90s, 15m, 2h or 1d, not {value!r}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def parse_amount(value: object) -> tuple[int, str]:
+    """Minor units and currency of ``10.00 EUR``, in major units. Raises ValueError."""
+    match = _AMOUNT.fullmatch(str(value).strip().upper())
+    if match is None:
+        raise ValueError(f"write an amount with its currency, like 10.00 EUR, not {value!r}")
+    digits = MINOR_DIGITS.get(match[3])
+    if digits is None:
+        raise ValueError(f"{match[3]} is none of {', '.join(MINOR_DIGITS)}")
+    fraction = match[2] or ""
+    if len(fraction) > digits:
+        raise ValueError(f"{match[3]} has {digits} decimals, so {value!r} is no amount")
+    return int(match[1] + fraction.ljust(digits, "0")), match[3]
 
 
 def parse_window(lines: Collection[str]) -> tuple[DayWindow, ...]:
@@ -165,6 +182,39 @@ class Holidays(_Strict):
     also: tuple[date, ...] = ()
 
 
+class PaymentEntry(_Strict):
+    """What may be paid in a call. ``minimum`` as ``10.00 EUR``; ``instalments``: 0 for none."""
+
+    minimum_percent: int = Field(default=10, ge=1, le=100)
+    minimum: str | None = None
+    instalments: int = Field(default=0, ge=0, le=60)
+
+    @field_validator("minimum")
+    @classmethod
+    def _an_amount(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_amount(value)
+        return value
+
+    @field_validator("instalments")
+    @classmethod
+    def _more_than_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one instalment is the whole: write 2 to 60, or 0 for no plan")
+        return value
+
+    def terms(self, gateway: str | None) -> PaymentTerms:
+        """As the domain has it."""
+        minor, currency = (0, None) if self.minimum is None else parse_amount(self.minimum)
+        return PaymentTerms(
+            gateway=gateway,
+            minimum_percent=self.minimum_percent,
+            minimum_minor=minor,
+            instalments=self.instalments,
+            minimum_currency=currency,
+        )
+
+
 class CampaignFile(_Strict):
     """A campaign file. docs/campaigns.md explains each key."""
 
@@ -193,6 +243,9 @@ class CampaignFile(_Strict):
     )
     detector: Detector = Detector.TALK
     on_machine: MachineAction = MachineAction.LEAVE_MESSAGE
+    gateway: str | None = None
+    payment: PaymentEntry = PaymentEntry()
+    record: bool = False
 
     @model_validator(mode="before")
     @classmethod

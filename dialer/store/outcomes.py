@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from dialer.domain.model import LineType, Money, Outcome
+from dialer.domain.model import LineType, Money, Outcome, PaymentTerms
 from dialer.store import messages
+from dialer.store.plans import terms_of
 from dialer.store.tables import (
     account,
     attempt,
@@ -21,6 +22,7 @@ from dialer.store.tables import (
     debtor,
     flow_outcome,
     lead,
+    ledger_entry,
     phone,
     promise,
     suppression,
@@ -37,7 +39,9 @@ class Call:
 
     ``language`` is the debtor's own, None where the debtor has none; ``campaign_language`` and
     ``timezone`` (the debtor's, else the campaign's) always are. ``callback_number`` is E.164: the
-    company's, else the caller ID shown, which is the company's too.
+    company's, else the caller ID shown, which is the company's too. ``amount``: what may be paid
+    now, what was claimed where that is nothing; ``owes`` is False then, and nobody asks for it.
+    ``country``: the company's, ISO 3166. ``payment``: as it holds in the currency of the debt.
     """
 
     attempt_id: str
@@ -57,15 +61,26 @@ class Call:
     amount: Money
     due_date: date
     line_type: LineType
+    country: str
+    payment: PaymentTerms
+    recorded: bool
+    owes: bool = True
 
 
+_OPEN = (
+    select(func.coalesce(func.sum(ledger_entry.c.minor), 0))
+    .where(ledger_entry.c.account_id == account.c.id, ledger_entry.c.book == "open")
+    .scalar_subquery()
+    .label("open_minor")
+)
 _CALL = (
     select(
         attempt.c.id, attempt.c.campaign_id, attempt.c.debtor_id, attempt.c.number,
         attempt.c.flow, attempt.c.caller_id, lead.c.account_id, debtor.c.company_id,
         debtor.c.document, debtor.c.name, debtor.c.language, debtor.c.timezone,
-        company.c.spoken_name, company.c.callback_number, campaign.c.plan,
+        company.c.spoken_name, company.c.callback_number, company.c.country, campaign.c.plan,
         account.c.amount_minor, account.c.currency, account.c.due_date, phone.c.line_type,
+        _OPEN,
     )
     .join(lead, lead.c.id == attempt.c.lead_id)
     .join(debtor, debtor.c.id == attempt.c.debtor_id)
@@ -81,6 +96,7 @@ def load_call(connection: Connection, attempt_id: str) -> Call | None:
     row = connection.execute(_CALL.where(attempt.c.id == attempt_id)).first()
     if row is None:
         return None
+    payable = row.amount_minor + int(row.open_minor)
     return Call(
         attempt_id=row.id,
         company_id=row.company_id,
@@ -96,9 +112,13 @@ def load_call(connection: Connection, attempt_id: str) -> Call | None:
         language=row.language,
         campaign_language=row.plan["language"],
         timezone=row.timezone or row.plan["default_timezone"],
-        amount=Money(row.amount_minor, row.currency),
+        amount=Money(payable if payable > 0 else row.amount_minor, row.currency),
         due_date=row.due_date,
         line_type=LineType(row.line_type),
+        country=row.country,
+        payment=terms_of(row.plan).in_currency(row.currency),
+        recorded=bool(row.plan.get("record", False)),
+        owes=payable > 0,
     )
 
 

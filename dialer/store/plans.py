@@ -8,7 +8,7 @@ all of them are said at once. What a file leaves out comes from the company's co
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
@@ -23,6 +23,7 @@ from dialer.domain.model import (
     Disposition,
     FallbackStep,
     MachineAction,
+    PaymentTerms,
     RetryRule,
     StepKind,
 )
@@ -53,11 +54,13 @@ DEFAULT_RETRY: dict[Disposition, RetryRule] = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What exists here, to hold a file against. ``templates``: None where it cannot be told."""
+    """What exists here, to hold a file against. ``templates``, ``gateways``: None where it cannot
+    be told."""
 
     flows: Collection[str]
     trunks: Collection[str]
     templates: Collection[str] | None = None
+    gateways: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ def make_plan(
         detector=file.detector,
         on_machine=file.on_machine,
         default_timezone=file.default_timezone or company.timezone,
+        payment=file.payment.terms(file.gateway),
+        record=file.record,
     )
     if not any(step.kind is StepKind.REDIAL for step in plan.fallback):
         return plan, warnings
@@ -139,6 +144,8 @@ def _caller_ids(
 
 def _unknown_names(file: CampaignFile, known: Known) -> list[str]:
     wanted = [("flow", file.flow, known.flows), ("trunk", file.trunk, known.trunks)]
+    if file.gateway is not None and known.gateways is not None:
+        wanted.append(("gateway", file.gateway, known.gateways))
     for index, entry in enumerate(file.fallback):
         step = entry.step()
         if step.flow is not None:
@@ -249,7 +256,16 @@ def _plan_of(values: dict[str, Any]) -> CampaignPlan:
     for key, kind in (("detector", Detector), ("on_machine", MachineAction)):
         if key in values:
             values[key] = kind(values[key])
+    values["payment"] = terms_of(values)
     return CampaignPlan(rules=rules, **values)
+
+
+def terms_of(stored: Mapping[str, Any]) -> PaymentTerms:
+    """What ``campaign.plan`` allows to be paid, the defaults where an older version wrote none.
+
+    Raises TypeError when it is none of ours.
+    """
+    return PaymentTerms(**stored.get("payment", {}))
 
 
 def load_plan(connection: Connection, campaign_id: int) -> CampaignPlan:
