@@ -1,0 +1,1 @@
+"""Looks for card numbers where none may be: everywhere but with the debtor and the acquirer."""

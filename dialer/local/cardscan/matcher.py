@@ -1,0 +1,132 @@
+"""All forms of all planted cards, looked for in one pass, and in what is packed within."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ahocorasick_rs import BytesAhoCorasick
+
+from dialer.local.cardscan.forms import Planted, code_patterns, forms
+
+CHUNK = 32 * 1024 * 1024
+LONGEST = 512
+"""No form is longer; chunks overlap by so much."""
+UNPACKED_AT_MOST = 64 * 1024 * 1024
+DEEPEST = 3
+_MEMBER = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
+_DIGIT_LINE = re.compile(
+    rb"(?:DTMF|[Dd]igit)[^\n]{0,60}?['\"\s:=]([0-9])['\"]?(?![0-9])[^\n]{0,80}?"
+    rb"((?:PJSIP|SIP|Local|IAX2)/[\w@.+-]+-[0-9a-f]{8}|[0-9a-f]{32})",
+)
+_DIGIT_LINE_CHANNEL_FIRST = re.compile(
+    rb"((?:PJSIP|SIP|Local|IAX2)/[\w@.+-]+-[0-9a-f]{8}|[0-9a-f]{32})[^\n]{0,120}?"
+    rb"(?:DTMF|[Dd]igit|[Rr]esult)[^\n]{0,40}?['\"\s:=]([0-9])['\"]?(?![0-9])",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``what``: call and form, never the digits; ``offset`` in the place searched."""
+
+    what: str
+    offset: int
+
+
+class Matcher:
+    """Made once for all planted cards."""
+
+    def __init__(self, planted: Sequence[Planted]) -> None:
+        """Raises ValueError where nothing was planted: such a search cannot find anything."""
+        if not planted:
+            raise ValueError("no card was planted: there is nothing to look for")
+        self._planted = list(planted)
+        by_pattern: dict[bytes, str] = {}
+        for card in planted:
+            for form in forms(card):
+                by_pattern.setdefault(form.pattern, form.what)
+        self._patterns = list(by_pattern)
+        self._what = [by_pattern[one] for one in self._patterns]
+        assert max(map(len, self._patterns)) <= LONGEST
+        self._automaton = BytesAhoCorasick(self._patterns)
+        self._codes = [one for card in planted for one in code_patterns(card)]
+
+    @property
+    def forms(self) -> int:
+        """How many patterns are looked for."""
+        return len(self._patterns) + len(self._codes)
+
+    def search(self, pieces: Iterable[bytes]) -> list[Finding]:
+        """Findings in a stream of pieces that belong together, what is compressed in it
+        included."""
+        found: list[Finding] = []
+        before, at = b"", 0
+        for piece in pieces:
+            found += self._within(before + piece, at - len(before), len(before), 0)
+            before = (before + piece)[-LONGEST:]
+            at += len(piece)
+        return found
+
+    def search_bytes(self, content: bytes) -> list[Finding]:
+        """Findings in one piece."""
+        return self.search([content])
+
+    def _within(self, content: bytes, offset: int, known: int, depth: int) -> list[Finding]:
+        """``known`` bytes at the start were searched before: matches that end there are not new."""
+        found = [
+            Finding(self._what[index], offset + start)
+            for index, start, end in self._automaton.find_matches_as_indexes(content)
+            if end > known
+        ]
+        for what, pattern in self._codes:
+            found += [
+                Finding(what, offset + match.start())
+                for match in pattern.finditer(content)
+                if match.end() > known
+            ]
+        if depth < DEEPEST:
+            for match in _MEMBER.finditer(content, max(0, known - 2)):
+                inside = _unpacked(content, match.start())
+                found += [
+                    Finding(f"{one.what} (compressed)", offset + match.start())
+                    for one in self._within(inside, 0, 0, depth + 1)
+                ]
+        return found
+
+    def search_digit_lines(self, content: bytes) -> list[Finding]:
+        """Findings among digits that stand one a line, put together by channel in order."""
+        found: list[Finding] = []
+        for pattern, digit, channel in ((_DIGIT_LINE, 1, 2), (_DIGIT_LINE_CHANNEL_FIRST, 2, 1)):
+            by_channel: dict[bytes, list[bytes]] = defaultdict(list)
+            for match in pattern.finditer(content):
+                by_channel[match[channel]].append(match[digit])
+            for digits in by_channel.values():
+                found += self.search_digits(b"".join(digits).decode())
+        return list(dict.fromkeys(found))
+
+    def search_digits(self, digits: str) -> list[Finding]:
+        """Findings in a row of digits; a digit logged at its begin and at its end counts once."""
+        found = []
+        halved = digits[::2] if digits[::2] == digits[1::2] else ""
+        for card in self._planted:
+            doubled = "".join(one * 2 for one in card.number)
+            for where in (digits, halved):
+                if card.number in where:
+                    what = f"{card.name}: number from single digits"
+                    found.append(Finding(what, where.index(card.number)))
+            if doubled in digits:
+                what = f"{card.name}: number from doubled single digits"
+                found.append(Finding(what, digits.index(doubled)))
+        return list(dict.fromkeys(found))
+
+
+def _unpacked(content: bytes, start: int) -> bytes:
+    """What a gzip or zlib member at ``start`` holds, as far as it can be read."""
+    unpacker = zlib.decompressobj(wbits=47)  # finds out which of the two it is
+    try:
+        return unpacker.decompress(content[start : start + CHUNK], UNPACKED_AT_MOST)
+    except zlib.error:
+        return b""
