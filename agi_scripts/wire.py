@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,15 @@ class Agi(AGI):  # type: ignore[misc]
         self._got_sighup = False
         self._lines = Lines(sock)
         self._answered_at: float | None = None
+        self.turnaround = 0.0
+        """Seconds from Asterisk's last answer to the command after it."""
         self._get_agi_env()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since Asterisk's last answer."""
+        since = self.accepted_at if self._answered_at is None else self._answered_at
+        return time.monotonic() - since
 
     @property
     def attempt_id(self) -> str:
@@ -130,7 +139,8 @@ class Agi(AGI):  # type: ignore[misc]
         if "\n" in line or "\r" in line:
             raise ValueError("a line break in a command of AGI")
         if self._answered_at is not None:
-            metrics.TURNAROUND.observe(time.monotonic() - self._answered_at)
+            self.turnaround = time.monotonic() - self._answered_at
+            metrics.TURNAROUND.observe(self.turnaround)
         self._lines.write(line)
 
     def get_result(self, stdin: Any = None) -> Reply:
@@ -182,10 +192,22 @@ class Agi(AGI):  # type: ignore[misc]
 
     def stream_file(self, filename: str, escape_digits: str = "", sample_offset: int = 0) -> str:
         """Play a file (path without ending); the key that stopped it, or ''."""
+        return self.stream_from(filename, escape_digits, sample_offset)[0]
+
+    def stream_from(self, filename: str, escape_digits: str, offset: int) -> tuple[str, int]:
+        """``stream_file`` that also says where in the file it stopped (samples)."""
         self._note_first_prompt()
         reply: Reply = self.execute(
-            "STREAM FILE", self._quote(filename), self._quote(escape_digits), sample_offset
+            "STREAM FILE", self._quote(filename), self._quote(escape_digits), offset
         )
+        return "" if reply.result == "0" else chr(int(reply.result)), reply.endpos or 0
+
+    def wait_for_digit(self, seconds: float, meanwhile: Callable[[], None] | None = None) -> str:
+        """One key within so many seconds, or ''. ``meanwhile`` runs while Asterisk waits."""
+        self.send_command("WAIT FOR DIGIT", max(1, round(seconds * 1000)))
+        if meanwhile is not None:
+            meanwhile()
+        reply = self.get_result()
         return "" if reply.result == "0" else chr(int(reply.result))
 
     def get_data(self, filename: str, timeout: int = 6000, max_digits: int = 1) -> tuple[str, bool]:
