@@ -310,6 +310,7 @@ class Core:
                         names.VAR_FLOW: one.flow,
                         names.VAR_LANGUAGE: plan.language,
                         names.VAR_ON_MACHINE: plan.on_machine.value,
+                        names.VAR_RECORD: "1" if plan.record else "0",
                     },
                 )
             )
