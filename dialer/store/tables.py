@@ -369,6 +369,7 @@ refund = Table(
     Column("amount_minor", BigId, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("state", String(10), nullable=False),  # created, sending, + RefundState
+    Column("forgive", Boolean, nullable=False, default=False),  # given back and not owed again
     Column("reason", String(200), nullable=False),
     Column("actor", String(100), nullable=False),
     Column("provider_ref", String(120)),

@@ -190,6 +190,7 @@ def upgrade() -> None:
         ),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("forgive", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=False),
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("provider_ref", sa.String(length=120), nullable=True),
