@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "worker": ("worker", "Send messages."),
         "web": ("web", "Serve webhooks and payment links."),
         "twilio-double": ("twilio_double", "Run the simulated Twilio."),
+        "acquirer-double": ("acquirer_double", "Run the simulated acquirer."),
     },
 }
 """Section -> command -> (module of dialer.commands, help): known without importing anything."""

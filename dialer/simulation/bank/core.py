@@ -66,6 +66,7 @@ class Bank:
         self._attempts: list[dict[str, Any]] = []
         self._outage: dict[str, str] = {}
         self._days = 0
+        self._resets = 0
         for line in self._file.read():
             if line["kind"] == "charge":
                 charge = charge_from_json(line)
@@ -92,7 +93,8 @@ class Bank:
             if conduct.verdict is Verdict.NOTHING:
                 return Decision(conduct, None)
             if conduct.verdict is Verdict.LATER:
-                return Decision(conduct, None, finish=lambda: self._decide_late(asking, card))
+                era = self._resets
+                return Decision(conduct, None, finish=lambda: self._decide_late(asking, card, era))
             return Decision(conduct, self._write_down(asking, card, conduct))
 
     def find(self, face: str, *, key: str | None = None, ref: str | None = None) -> Charge | None:
@@ -274,6 +276,7 @@ class Bank:
             self._attempts.clear()
             self._outage.clear()
             self._days = 0
+            self._resets += 1
             self._file.clear()
 
     # --- inside --------------------------------------------------------------------------
@@ -304,9 +307,9 @@ class Bank:
             raise Conflict
         return Decision(Conduct(hooks=Hooks.NEVER), copy.deepcopy(before), repeated=True)
 
-    def _decide_late(self, asking: Asking, card: Presented) -> Charge | None:
+    def _decide_late(self, asking: Asking, card: Presented, era: int) -> Charge | None:
         with self._lock:
-            if (asking.face, asking.key) in self._charges:
+            if era != self._resets or (asking.face, asking.key) in self._charges:
                 return None
             return self._write_down(asking, card, Conduct())
 
