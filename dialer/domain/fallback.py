@@ -24,6 +24,8 @@ class Facts:
 
     ``fresh_caller_id``: by index of the step, a number of the pool that this phone has not seen
     within the step's days, or None. ``texts``: indices of the steps whose text can be written.
+    ``paid``: nothing is owed any more. ``payment_pending``: money may have been taken, so nobody
+    is called for it; a text that somebody called asks for nothing.
     """
 
     policy: Verdict
@@ -33,6 +35,8 @@ class Facts:
     texts: frozenset[int]
     since_hangup: timedelta
     attempts_left: bool
+    paid: bool = False
+    payment_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ def _judge(index: int, step: FallbackStep, facts: Facts) -> Refusal | None:
         return None
     if not facts.running:
         return Refusal.CAMPAIGN_NOT_RUNNING
+    if facts.paid:
+        return Refusal.PAID
     if facts.since_hangup > AT_ONCE:
         return Refusal.TOO_LATE
     if facts.policy.refused is not None:
@@ -86,6 +92,8 @@ def _judge(index: int, step: FallbackStep, facts: Facts) -> Refusal | None:
         if not facts.takes_sms:
             return Refusal.NOT_MOBILE
         return None if index in facts.texts else Refusal.NO_TEXT
+    if facts.payment_pending:
+        return Refusal.PAYMENT_PENDING
     if not facts.attempts_left:
         return Refusal.ATTEMPTS_EXHAUSTED
     if facts.fresh_caller_id.get(index) is None:

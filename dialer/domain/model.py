@@ -175,6 +175,8 @@ class Refusal(StrEnum):
     NO_PHONE = "no_phone"
     IN_CALL = "in_call"  # the debtor, or the telephone, has a call in the air
     NO_TEXT = "no_text"  # the step's template is not there in the debtor's language
+    PAID = "paid"  # nothing is owed any more
+    PAYMENT_PENDING = "payment_pending"  # money may have been taken: not known yet
     CAMPAIGN_NOT_RUNNING = "campaign_not_running"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     TOO_LATE = "too_late"  # the moment for "at once" has passed: a crash or an outage lay between

@@ -25,6 +25,10 @@ IN_CALL_WAIT = timedelta(seconds=60)
 """How long a lead waits whose debtor or number has a call in the air."""
 
 
+PAYMENT_WAIT = timedelta(minutes=15)
+"""How long a lead waits whose debtor may have paid: the gateway is asked meanwhile."""
+
+
 class LeaseLost(Exception):
     """Another engine runs this campaign, or nobody does: nothing may be claimed."""
 
@@ -61,6 +65,10 @@ def decide(
     """
     if context.chosen is not None:
         return GiveUp(context.chosen.value)
+    if context.paid:
+        return GiveUp(Refusal.PAID.value)
+    if context.payment_pending:
+        return Wait(now + PAYMENT_WAIT, Refusal.PAYMENT_PENDING)
     air = air or InTheAir()
     in_call = Wait(now + IN_CALL_WAIT, Refusal.IN_CALL)
     if context.debtor_id in air.debtors:
@@ -155,13 +163,14 @@ def still_wanted(
     """Whether an attempt that was committed some while ago may be dialled now.
 
     Not when its campaign was paused, when another engine has concluded it, and not when the
-    window has closed or the debtor asked for no contact meanwhile. The caps count it already.
+    window has closed, or the debtor paid or asked for no contact meanwhile. The caps count it
+    already.
     """
     if not running.running or attempts.is_ended(connection, one.id):
         return False
     context = load_contexts(connection, [one.lead_id], now)[one.lead_id]
     number = next((phone for phone in context.phones if phone.id == one.phone_id), None)
-    if number is None:
+    if number is None or context.paid or context.payment_pending:
         return False
     standing = context.standing(number, running.plan.default_timezone)
     return policy.may_contact(running.plan.rules, replace(standing, contacts=()), now).allowed

@@ -17,7 +17,7 @@ from dialer.domain import caller_id, policy, retry
 from dialer.domain.attempt import LOST
 from dialer.domain.disposition import conclude
 from dialer.domain.fallback import Considered, Facts, consider, first_step
-from dialer.domain.model import Attempt, AttemptState, Disposition, Refusal, StepKind
+from dialer.domain.model import Attempt, AttemptState, Disposition, Outcome, Refusal, StepKind
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import commit_attempts
 from dialer.store import attempts, leads
@@ -112,10 +112,16 @@ def give_up(connection: Connection, one: Attempt, now: datetime) -> FollowUp:
 
 
 def _with_written_outcomes(connection: Connection, ended: list[Attempt]) -> list[Attempt]:
-    """A line that dies right after a key takes the event with it, not what was written."""
-    asked = [one.id for one in ended if one.outcome is None and one.answered_at is not None]
+    """A line that dies right after a key takes the event with it, not what was written. That a
+    debtor paid stands whatever else the call came to."""
+    asked = [one.id for one in ended if one.answered_at is not None]
     written = attempts.written_outcomes(connection, asked) if asked else {}
-    return [one.with_(outcome=written[one.id]) if one.id in written else one for one in ended]
+    return [
+        one.with_(outcome=written[one.id])
+        if one.id in written and (one.outcome is None or written[one.id] is Outcome.PAID)
+        else one
+        for one in ended
+    ]
 
 
 def _retire_number(connection: Connection, one: Attempt, now: datetime) -> None:
@@ -199,6 +205,8 @@ def _facts(
         ),
         since_hangup=now - (one.hangup_requested_at or one.ended_at or now),
         attempts_left=context.attempts < plan.max_attempts and today.allowed,
+        paid=context.paid,
+        payment_pending=context.payment_pending,
     )
 
 
@@ -266,6 +274,9 @@ def _retry(
     now: datetime,
 ) -> None:
     assert one.disposition is not None
+    if context.paid and not one.disposition.conversation:
+        leads.close(connection, one.lead_id, Refusal.PAID.value, one.disposition.value)
+        return
     unknown = one.failure == LOST and one.disposition is Disposition.FAILED
     if unknown and context.attempts < running.plan.max_attempts:
         # Whether the debtor was disturbed is unknown. It counts, and the lead is not lost.

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from dialer.domain.disposition import CHOSEN
 from dialer.domain.model import Disposition, LineType, Outcome
 from dialer.domain.policy import WEEK, Standing
+from dialer.store import paid
 from dialer.store.tables import (
     attempt,
     contact,
@@ -44,7 +45,8 @@ class LeadContext:
     ``phones``: usable ones in order of position. ``by_disposition``: how many attempts of this
     lead ended so. ``contacts``: of the debtor, any channel, last 7 days. ``recent_attempts``:
     when this lead was called in the last 7 days. ``chosen``: what the debtor settled by a key in a
-    call that was concluded without it.
+    call that was concluded without it. ``paid``: nothing is owed any more; ``payment_pending``:
+    money may have been taken.
     """
 
     lead_id: int
@@ -62,6 +64,8 @@ class LeadContext:
     contacts: tuple[datetime, ...] = ()
     by_disposition: dict[str, int] = field(default_factory=dict)
     chosen: Outcome | None = None
+    paid: bool = False
+    payment_pending: bool = False
 
     def phone_to_call(self) -> PhoneFacts | None:
         """The next phone of the rotation, or None when none is usable."""
@@ -88,6 +92,7 @@ def load_contexts(
     phones = _phones(connection, debtors, now)
     contacts = _contacts(connection, debtors, now)
     past = _attempts(connection, [row.id for row in heads], now)
+    money = paid.debts(connection, list({row.account_id for row in heads}))
     return {
         row.id: LeadContext(
             lead_id=row.id,
@@ -109,6 +114,8 @@ def load_contexts(
             by_disposition=past[row.id].ended,
             recent_attempts=tuple(past[row.id].called),
             chosen=past[row.id].chosen,
+            paid=row.account_id in money and money[row.account_id].paid,
+            payment_pending=row.account_id in money and money[row.account_id].in_doubt,
         )
         for row in heads
     }
@@ -161,10 +168,12 @@ def _attempts(connection: Connection, leads: Sequence[int], now: datetime) -> di
             one.ended[row.disposition] = one.ended.get(row.disposition, 0) + 1
         if row.placed_at > now - WEEK:
             one.called.append(row.placed_at)
+        if row.outcome == Outcome.PAID:
+            one.chosen = Outcome.PAID  # also where a payment settled late has corrected the call
         if row.outcome is None or row.outcome == row.disposition:
             continue
         # The IVR wrote it after the engine had concluded the call.
-        if row.outcome in CHOSEN:
+        if row.outcome in CHOSEN and one.chosen is not Outcome.PAID:
             one.chosen = Outcome(row.outcome)
         elif row.outcome == Outcome.WRONG_PERSON and row.disposition != Disposition.MACHINE:
             one.wrong_phones.add(row.phone_id)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 from dialer.domain import policy
 from dialer.domain.message import OutgoingMessage, is_too_old, moves_forward
 from dialer.domain.model import CampaignState, Channel, MessageState, Refusal
-from dialer.store import contacts
+from dialer.store import contacts, paid
 from dialer.store.campaign_file import PlanError
 from dialer.store.plans import plan_of
 from dialer.store.tables import campaign, debtor, fallback, message, message_event, suppression
@@ -27,6 +27,11 @@ DO_NOT_CALL = "do_not_call"
 OPTED_OUT = "opted_out"
 ASKED_FOR = "link:"
 """How the key of a message begins that the debtor asked for in the call: it leaves at any hour."""
+RECEIPT = "receipt:"
+"""Of the receipt of a payment (``receipt:<payment>``): an answer to what the debtor did, too."""
+LINK_AFTER = "paylink:"
+"""Of the link instead of a payment that could not be taken (``paylink:<payment>``): so is this."""
+ANSWERS = (ASKED_FOR, RECEIPT, LINK_AFTER)
 
 ENQUEUE_GRACE = timedelta(seconds=3)
 """A fresh message is left to the job that was enqueued for it so long."""
@@ -128,8 +133,8 @@ def claim_for_sending(connection: Connection, message_id: int, now: datetime) ->
     """Take a due message: ``pending`` becomes ``sending``, for one worker only.
 
     A message that is too old, or whose number or debtor has asked for no contact since it was
-    made, becomes ``failed`` instead; so does one that nobody asked for when the calling window
-    has closed or its campaign was paused or stopped.
+    made, becomes ``failed`` instead; so does one that nobody asked for when the debt is paid, the
+    calling window has closed or its campaign was paused or stopped.
     """
     taken = connection.execute(
         update(message)
@@ -167,8 +172,11 @@ def _refusal(connection: Connection, row: Row[Any], now: datetime) -> str | None
     left = select(debtor.c.opted_out_at).where(debtor.c.id == row.debtor_id)
     if connection.execute(left).scalar_one() is not None:
         return OPTED_OUT
-    asked_for = row.key.startswith(ASKED_FOR)
-    return None if asked_for else _not_now(connection, row, now)
+    if row.key.startswith(ANSWERS):
+        return None
+    if row.account_id is not None and paid.is_paid(connection, row.account_id):
+        return paid.PAID
+    return _not_now(connection, row, now)
 
 
 def _not_now(connection: Connection, row: Row[Any], now: datetime) -> str | None:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select, update
 
+from dialer.domain.ledger import Book
 from dialer.domain.model import LineType, Money, Outcome, PaymentTerms
 from dialer.store import messages
 from dialer.store.plans import terms_of
@@ -69,7 +70,7 @@ class Call:
 
 _OPEN = (
     select(func.coalesce(func.sum(ledger_entry.c.minor), 0))
-    .where(ledger_entry.c.account_id == account.c.id, ledger_entry.c.book == "open")
+    .where(ledger_entry.c.account_id == account.c.id, ledger_entry.c.book == Book.OPEN.value)
     .scalar_subquery()
     .label("open_minor")
 )
