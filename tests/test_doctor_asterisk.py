@@ -110,8 +110,9 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, Ast
     (etc / "logger.conf").write_text(
         "[general]\n[logfiles]\nfull.log => warning,error,verbose,dtmf\n"
     )
-    with (etc / "modules.conf").open("a") as out:
-        out.write("\nnoload = res_tonedetect.so\n")
+    (etc / "cli_permissions.conf").write_text("[general]\ndefault_perm = permit\n")
+    modules = (etc / "modules.conf").read_text().replace("noload = res_pjsip_logger.so", "")
+    (etc / "modules.conf").write_text(f"{modules}\nnoload = res_tonedetect.so\n")
     instance = AsteriskInstance(binary, product_folder(settings))
     try:
         instance.start()
@@ -212,7 +213,7 @@ def test_sip_messages_traced_into_a_log_are_found(ill: tuple[Subject, AsteriskIn
         _until(lambda: switch.wire_logging(subject), Status.FAULT),
         Status.FAULT,
         "SIP messages",
-        "pjsip set logger off",
+        "delete these logs",
     )
 
 

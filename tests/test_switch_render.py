@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import stat
 from collections.abc import Callable
@@ -18,13 +20,14 @@ from dialer.switch.instance import AsteriskInstance
 from dialer.switch.portable import AsteriskBinary
 from dialer.switch.product import prepare_product
 from dialer.switch.render import (
+    DENIED_COMMANDS,
     RenderError,
     Subscriber,
     render_carrier,
     render_product,
     run_folder,
 )
-from dialer.switch.trunks import load_trunks
+from dialer.switch.trunks import load_trunks, trunks_path
 
 BINARY = AsteriskBinary(
     "system",
@@ -70,7 +73,43 @@ def test_no_key_and_no_card_digit_can_reach_a_log(settings: Settings) -> None:
     assert values(etc / "cel.conf", "enable") == ["no"]
     assert values(etc / "cdr.conf", "enable") == ["no"]
     disabled = values(etc / "manager.conf", "disabledevents")[0]
-    assert {"DTMFBegin", "DTMFEnd"} <= set(disabled.split(","))
+    assert {
+        *("DTMFBegin", "DTMFEnd", "AGIExecStart", "AGIExecEnd"),
+        *("AsyncAGIStart", "AsyncAGIExec", "AsyncAGIEnd"),
+    } <= set(disabled.split(","))
+
+
+def test_consoles_may_not_switch_on_what_cannot_be_seen(settings: Settings) -> None:
+    conf = product(settings) / "cli_permissions.conf"
+    assert values(conf, "default_perm") == ["deny"]
+    text = conf.read_text()
+    users = re.findall(r"^\[(?!general)(\S+)\]", text, re.MULTILINE)
+    assert {"root", pwd.getpwuid(os.getuid()).pw_name} == set(users)
+    assert values(conf, "permit") == ["all"] * len(users)
+    assert values(conf, "deny") == list(DENIED_COMMANDS) * len(users)
+
+
+def test_the_payment_process_has_an_ami_user_of_its_own(settings: Settings) -> None:
+    text = (product(settings) / "manager.conf").read_text()
+    block = text.partition(f"[{settings.payments_ami_user}]\n")[2]
+    assert re.findall(r"^(\w+) =(.*)$", block, re.MULTILINE) == [
+        ("secret", f" {settings.secret(names.SECRET_PAYMENTS_AMI)}"),
+        ("deny", " 0.0.0.0/0.0.0.0"),
+        ("permit", " 127.0.0.1/255.255.255.255"),
+        ("read", ""),
+        ("write", " call,command"),
+    ]
+    assert settings.secret(names.SECRET_PAYMENTS_AMI) != settings.secret(names.SECRET_AMI)
+
+
+def test_a_call_is_recorded_only_where_it_is_asked_for(settings: Settings) -> None:
+    text = (product(settings) / "extensions.conf").read_text()
+    lines = [line for line in text.splitlines() if "MixMonitor" in line]
+    folder = settings.home / "asterisk/spool/recordings"
+    assert len(lines) == 1
+    assert f'ExecIf($["${{{names.VAR_RECORD}}}" = "1"]?MixMonitor(' in lines[0]
+    assert f"MixMonitor({folder}/${{UNIQUEID}}.wav)" in lines[0]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_ami_is_narrow(settings: Settings) -> None:
@@ -81,9 +120,9 @@ def test_ami_is_narrow(settings: Settings) -> None:
     read, write = values(conf, "read")[0].split(","), values(conf, "write")[0].split(",")
     assert set(read) == {"system", "call", "user"}
     assert set(write) == {"originate", "call", "reporting"}
-    assert values(conf, "permit") == ["127.0.0.1/255.255.255.255"]
+    assert set(values(conf, "permit")) == {"127.0.0.1/255.255.255.255"}
     assert len(values(conf, "secret")[0]) >= 32
-    assert values(conf, "secret") == [settings.secret(names.SECRET_AMI)]
+    assert values(conf, "secret")[0] == settings.secret(names.SECRET_AMI)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +185,15 @@ def test_the_dialplan_answers_at_once_and_every_context_sees_the_end(settings: S
     assert f"agi://127.0.0.1:{settings.agi_port}/{names.AGI_FLOW}" in outbound
 
 
-def test_alaw_comes_first_and_keys_are_rfc4733(settings: Settings) -> None:
+def test_alaw_comes_first_and_keys_come_as_the_trunk_says(settings: Settings) -> None:
     conf = product(settings) / "pjsip.conf"
     assert values(conf, "allow")[0].split(",")[0] == "alaw"
-    assert set(values(conf, "dtmf_mode")) == {"rfc4733"}
+    assert values(conf, "dtmf_mode") == ["auto"]
+    trunks_path(settings).write_text(
+        "trunks: [{name: a, address: 127.0.0.1, dtmf: inband}, {name: b, address: 127.0.0.1}]\n"
+    )
+    product(settings)
+    assert values(conf, "dtmf_mode") == ["inband", "auto"]
 
 
 def test_secrets_are_for_the_owner_only(settings: Settings) -> None:

@@ -17,7 +17,7 @@ _SIDE_DOORS = (
     "pbx_spool", "pbx_ael", "pbx_lua", "pbx_realtime", "pbx_loopback", "res_ael_share",
     "res_clioriginate", "app_originate", "app_system", "app_externalivr", "app_disa",
     "func_shell", "func_env", "func_curl", "func_odbc", "func_realtime", "func_config",
-    "func_export", "app_mixmonitor", "app_chanspy", "func_periodic_hook", "app_followme",
+    "func_export", "app_chanspy", "func_periodic_hook", "app_followme",
     "app_transfer", "app_blind_transfer", "app_attended_transfer", "app_sendtext", "res_clialiases",
 )
 _HTTP = (
@@ -52,6 +52,9 @@ _SIP_EXTRAS = (
     "res_pjsip_send_to_voicemail", "res_pjsip_stir_shaken", "res_stir_shaken",
     "res_pjsip_t38", "res_pjsip_xpidf_body_generator", "res_mwi_devstate",
 )
+# Written to its own file (pcap) or to the verbose log, keys sent by SIP INFO among it; whether it
+# is switched on cannot be asked. Who looks for a fault loads it, and no card is taken meanwhile.
+_TRACES = ("res_pjsip_logger",)
 _OFFICE = (
     "app_adsiprog", "app_agent_pool", "app_alarmreceiver", "app_authenticate", "app_confbridge",
     "app_broadcast", "app_dictate", "app_directed_pickup", "app_directory", "app_dtmfstore",
@@ -81,10 +84,22 @@ _CODECS = (
 
 _BOTH = _PROTOCOLS + _SIDE_DOORS + _HTTP + _DATABASES + _SIP_EXTRAS + _OFFICE + _CODECS
 
-PRODUCT_NOLOAD = tuple(sorted({*_BOTH, "func_db", "app_db", "app_senddtmf", "app_milliwatt"}))
+PRODUCT_NOLOAD = tuple(
+    sorted({*_BOTH, *_TRACES, "func_db", "app_db", "app_senddtmf", "app_milliwatt"})
+)
 """The product keeps nothing in the AstDB and never sends a key."""
 
 CARRIER_NOLOAD = tuple(
-    sorted({*_BOTH, "res_agi", "app_amd", "app_userevent", "func_talkdetect", "res_tonedetect"})
+    sorted(
+        {
+            *_BOTH,
+            "res_agi",
+            "app_amd",
+            "app_mixmonitor",
+            "app_userevent",
+            "func_talkdetect",
+            "res_tonedetect",
+        }
+    )
 )
 """The network answers, plays, listens and presses keys."""

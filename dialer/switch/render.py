@@ -8,8 +8,10 @@ are refused, so that a setting can never add configuration of its own.
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
+import pwd
 import re
 import resource
 import tempfile
@@ -40,6 +42,7 @@ _COMMON = (
     "modules.conf",
     "manager.conf",
     "indications.conf",
+    "cli_permissions.conf",
 )
 _EMPTY = ("acl.conf", "udptl.conf", "pjproject.conf", "features.conf", "ccss.conf")
 """Asterisk's defaults are meant; without the file it logs an error at each start."""
@@ -62,6 +65,12 @@ _CARRIER_FILTERS = (
 _DISABLED_EVENTS = (
     "DTMFBegin",
     "DTMFEnd",
+    # Commands and answers of AGI, keys among them.
+    "AGIExecStart",
+    "AGIExecEnd",
+    "AsyncAGIStart",
+    "AsyncAGIExec",
+    "AsyncAGIEnd",
     "Newexten",
     "VarSet",
     "RTCPSent",
@@ -71,6 +80,16 @@ _DISABLED_EVENTS = (
     "ContactStatus",
     "DeviceStateChange",
 )
+
+DENIED_COMMANDS = (
+    "agi set debug",
+    "core set debug category",
+    "core set debug channel",
+    "logger set level",
+    "pjsip set logger",
+    "rtp set debug",
+)
+"""Console commands that make keys visible and whose effect cannot be asked for afterwards."""
 
 
 class RenderError(Exception):
@@ -223,9 +242,26 @@ def _values(settings: Settings, binary: AsteriskBinary, which: str) -> dict[str,
         "ami_secret": settings.secret(names.SECRET_CARRIER_AMI if carrier else names.SECRET_AMI),
         "ami_read": "system,call" if carrier else "system,call,user",
         "ami_write": "" if carrier else "originate,call,reporting",
+        "payments_ami_user": "" if carrier else settings.payments_ami_user,
+        "payments_ami_secret": "" if carrier else settings.secret(names.SECRET_PAYMENTS_AMI),
         "disabled_events": _DISABLED_EVENTS,
         "event_filters": _CARRIER_FILTERS if carrier else _PRODUCT_FILTERS,
+        "console_users": () if carrier else _console_users(),
+        "denied_commands": DENIED_COMMANDS,
     }
+
+
+def _console_users() -> tuple[str, ...]:
+    """Who may use the console: root, and whom Asterisk runs as. Asterisk knows them by name."""
+    found = {"root"}
+    try:
+        found.add(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a container's user without a name: by its group
+        try:
+            found.add("@" + grp.getgrgid(os.getgid()).gr_name)
+        except KeyError:
+            return ()
+    return tuple(sorted(found))
 
 
 def _write_instance(

@@ -79,7 +79,9 @@ class Trunk(_Strict):
     34600..., ``national`` 600..., ``prefixed``: ``prefix`` before e164 (00, or a tech prefix).
     ``caller_id_header``: where the carrier looks for the caller ID beside From. ``check_every``
     seconds an OPTIONS asks whether the carrier is there (0: never; a trunk that does not answer
-    refuses calls at once).
+    refuses calls at once). ``dtmf``: how keys come: ``rfc4733`` as events between the speech,
+    ``info`` in SIP, ``inband`` as tones in the speech; ``auto``: events, or tones where the far end
+    does not offer events (SIP INFO is understood with each of them).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")
@@ -96,6 +98,7 @@ class Trunk(_Strict):
     prefix: str = Field("", pattern=r"^\+?[0-9]{0,12}$")
     caller_id_format: Literal["plus_e164", "e164", "national"] | None = None
     caller_id_header: Literal["from", "pai", "rpid"] = "from"
+    dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
     codecs: tuple[Literal["alaw", "ulaw", "g722", "gsm"], ...] = ("alaw", "ulaw")
     max_channels: int = Field(100, ge=1, le=10_000)
     calls_per_second: float = Field(5.0, gt=0, le=500)
