@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     redsys_api_base: str = Field("", validation_alias=_named("REDSYS_API_BASE"))
     redsys_merchant_code: str = Field("", validation_alias=_named("REDSYS_MERCHANT_CODE"))
     redsys_terminal: str = Field("1", validation_alias=_named("REDSYS_TERMINAL"))
+    redsys_secret_key: SecretStr = Field(
+        SecretStr(""), validation_alias=_named("REDSYS_SECRET_KEY")
+    )
 
     public_url: str = Field("", description="where the web app is reached from outside")
     pay_link_base: str = Field("", description="base of payment links; default public_url/p")

@@ -21,10 +21,9 @@ What Redsys does not have, and what follows:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -47,6 +46,7 @@ from dialer.payments.gateway import (
 from dialer.payments.gateways import redsys_codes as codes
 from dialer.payments.gateways import redsys_notice as notice
 from dialer.payments.gateways import redsys_wire as wire
+from dialer.payments.gateways.http import LOOPBACK, Trouble, ask_json, quiet
 from dialer.switch import names
 
 NAME = "redsys"
@@ -55,10 +55,6 @@ PAYGOLD_DONE = "9998"
 
 _TYPES = {PaymentMode.CHARGE: wire.CHARGE, PaymentMode.AUTHORISE: wire.PREAUTHORISE}
 _LANGUAGES = {"es": "1", "en": "2", "ca": "3", "fr": "4", "de": "5", "it": "7", "pt": "9"}
-CONNECT_SECONDS = 5.0
-
-for _noisy in ("httpx", "httpcore"):
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 
 class _NeverLeft(Exception):
@@ -100,11 +96,11 @@ class Redsys:
         self._shop = shop
         self._terminal = terminal
         self._key = key
-        self._timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        self._seconds = seconds
         self._notify = notify
 
     def __repr__(self) -> str:
-        return f"Redsys({self._base})"
+        return f"<gateway {NAME}>"
 
     @property
     def name(self) -> str:
@@ -135,7 +131,7 @@ class Redsys:
         """Charge or preauthorise as an order by telephone. See the protocol."""
         kind = _TYPES.get(order.mode)
         if kind is None or order.amount.currency not in wire.NUMBERS:
-            return Reply(PaymentOutcome.CONFIGURATION_ERROR, reason="not_offered")
+            return Reply(PaymentOutcome.CONFIGURATION_ERROR, reason="not-offered")
         fields = {
             "DS_MERCHANT_DIRECTPAYMENT": "moto",
             "DS_MERCHANT_PAN": card.number.reveal_str(),
@@ -259,40 +255,25 @@ class Redsys:
             **fields,
         }
         body = wire.envelope(self._key, order.order_ref, parameters)
-        answer = self._post(wire.REST_PATH, json=body)
-        try:
-            found = answer.json()
-        except ValueError:
-            raise _NoAnswer("not_understood") from None
-        if not isinstance(found, dict):
-            raise _NoAnswer("not_understood")
-        if "Ds_MerchantParameters" not in found:
-            error = found.get("errorCode")
+        answer = ask_json(
+            "POST", f"{self._base}{wire.REST_PATH}", seconds=self._seconds, values=body
+        )
+        if answer.trouble is Trouble.NEVER_LEFT:
+            raise _NeverLeft
+        if not answer.ok:
+            raise _NoAnswer(answer.trouble.value if answer.trouble else f"http-{answer.status}")
+        if "Ds_MerchantParameters" not in answer.data:
+            error = answer.data.get("errorCode")
             if not isinstance(error, str) or not error.isalnum():
-                raise _NoAnswer("not_understood")
+                raise _NoAnswer(Trouble.NOT_UNDERSTOOD)
             return {"errorCode": error}
         try:
-            told = wire.read_signed(self._key, found)
+            told = wire.read_signed(self._key, answer.data)
         except wire.BadAnswer:
-            raise _NoAnswer("bad_signature") from None
+            raise _NoAnswer("bad-signature") from None
         if told.get("Ds_Order") != order.order_ref or notice.money(told) not in (amount, None):
-            raise _NoAnswer("another_order")
+            raise _NoAnswer("another-order")
         return told
-
-    def _post(self, path: str, **content: Any) -> httpx.Response:
-        try:
-            answer = httpx.post(f"{self._base}{path}", timeout=self._timeout, **content)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
-            raise _NeverLeft from None
-        except httpx.InvalidURL:
-            raise _NeverLeft from None
-        except httpx.TimeoutException:
-            raise _NoAnswer("timeout") from None
-        except httpx.HTTPError:
-            raise _NoAnswer("connection_lost") from None
-        if answer.status_code != httpx.codes.OK:
-            raise _NoAnswer(f"http_{answer.status_code}")
-        return answer
 
     def _paid(self, order: Order, answer: Mapping[str, str]) -> Reply:
         error = answer.get("errorCode")
@@ -300,8 +281,10 @@ class Redsys:
             outcome = codes.error_outcome(error)
             return Reply(outcome, order.order_ref, reason=error)
         code = notice.number(answer.get("Ds_Response"))
-        if code is None:
-            return Reply(PaymentOutcome.NEEDS_ACTION, order.order_ref, reason="no_response")
+        if code is None:  # what an issuer asks of its customer comes in place of a code
+            asked = "Ds_EMV3DS" in answer
+            outcome = PaymentOutcome.NEEDS_ACTION if asked else PaymentOutcome.UNKNOWN
+            return Reply(outcome, order.order_ref, reason="no-code")
         return self._reply(order, code, notice.word(answer))
 
     def _reply(self, order: Order, code: int, word: str | None) -> Reply:
@@ -341,15 +324,23 @@ class Redsys:
 
     def _operations(self, order: Order, kind: str) -> list[wire.Operation]:
         """Raises GatewayError."""
+        quiet()
         body = wire.query(self._key, self._shop, self._terminal, order.order_ref, kind)
         headers = {
             "Content-Type": "text/xml;charset=utf-8",
             "SOAPAction": wire.QUERY_ACTION,
         }
         try:
-            answer = self._post(wire.QUERY_PATH, content=body, headers=headers)
+            answer = httpx.post(
+                f"{self._base}{wire.QUERY_PATH}",
+                content=body,
+                headers=headers,
+                timeout=self._seconds,
+                trust_env=urlsplit(self._base).hostname not in LOOPBACK,
+            )
+            answer.raise_for_status()
             error, operations = wire.read_query(answer.content)
-        except (_NeverLeft, _NoAnswer, wire.BadAnswer):
+        except (httpx.HTTPError, httpx.InvalidURL, wire.BadAnswer):
             raise GatewayError("Redsys's query did not answer", passing=True) from None
         if error == wire.ABSENT:
             return []
