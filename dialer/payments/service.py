@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Engine, update
 
 from dialer.config import Settings
 from dialer.domain import ledger as books
@@ -32,14 +32,16 @@ from dialer.domain.velocity import Submission, VelocityLimits, limit_reached
 from dialer.logs import get_logger
 from dialer.payments.booking import Settled, UnknownPaymentError, apply, hold
 from dialer.payments.gateway import Found, LookUp, Order, Reply
+from dialer.payments.orders import order_of
+from dialer.payments.webhooks import adopt_strays, settle_webhook
 from dialer.store import ledger
 from dialer.store import payments as rows
-from dialer.store.tables import account, company, debtor, pay_session, payment
+from dialer.store.tables import payment
 
 __all__ = [
-    "Begun", "NotBegun", "PaymentRequest", "Settled", "UnknownPaymentError", "abandon", "begin",
-    "mark_sending", "new_ids", "note_reference", "offer", "order_of", "postpone_look_up", "settle",
-    "settle_look_up",
+    "Begun", "NotBegun", "PaymentRequest", "Reconciled", "Settled", "UnknownPaymentError",
+    "abandon", "begin", "mark_sending", "new_ids", "note_reference", "offer", "order_of",
+    "postpone_look_up", "reconcile", "settle", "settle_look_up", "settle_webhook",
 ]  # fmt: skip
 
 log = get_logger(__name__)
@@ -181,38 +183,6 @@ def begin(
     return Begun(order_of(connection, payment_id), payment_id)
 
 
-def order_of(connection: Connection, payment_id: str) -> Order:
-    """The order as it is given to the gateway, the same at every asking. Raises
-    UnknownPaymentError."""
-    row = connection.execute(
-        select(
-            payment,
-            company.c.spoken_name,
-            company.c.country,
-            account.c.reference,
-            debtor.c.language.label("own_language"),
-            pay_session.c.language.label("spoken"),
-        )
-        .join(account, account.c.id == payment.c.account_id)
-        .join(debtor, debtor.c.id == account.c.debtor_id)
-        .join(company, company.c.id == payment.c.company_id)
-        .join(pay_session, pay_session.c.id == payment.c.session_id, isouter=True)
-        .where(payment.c.id == payment_id)
-    ).first()
-    if row is None:
-        raise UnknownPaymentError(f"there is no payment {payment_id}")
-    return Order(
-        payment_id=row.id,
-        order_ref=row.order_ref,
-        amount=Money(row.amount_minor, row.currency),
-        mode=PaymentMode(row.mode),
-        description=f"{row.spoken_name} {row.reference}",
-        country=row.country,
-        language=row.spoken or row.own_language or "es",
-        created_at=row.created_at,
-    )
-
-
 def note_reference(connection: Connection, payment_id: str, provider_ref: str) -> None:
     """Keep the gateway's reference, before the card leaves."""
     rows.update_payment(connection, payment_id, provider_ref=provider_ref[:120])
@@ -283,6 +253,41 @@ def settle_look_up(
 def postpone_look_up(connection: Connection, payment_id: str, why: str, now: datetime) -> None:
     """A look-up that came to nothing (the gateway is away): the next one is set."""
     _count_look_up(connection, hold(connection, payment_id), why, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How many payments were given up before they left, became unknown, and were given webhooks
+    that had come before them; ``message_ids`` as in ``Settled``."""
+
+    abandoned: int = 0
+    unknown: int = 0
+    adopted: int = 0
+    message_ids: tuple[int, ...] = ()
+
+
+def reconcile(engine: Engine, now: datetime, settings: Settings) -> Reconciled:
+    """Find what a crash has left behind, each in a transaction of its own.
+
+    ``created`` past its last moment to leave never left: its reservation is free again.
+    ``sending`` past the longest wait for an answer is unknown, and looked up from now on.
+    """
+    with engine.connect() as connection:
+        left = rows.stranded(connection, now, settings.gateway_seconds)
+    abandoned = unknown = 0
+    for one in left:
+        with engine.begin() as connection:
+            held = hold(connection, one.id)
+            if held.state is not one.state:
+                continue  # somebody was faster
+            lost = held.state is PaymentState.SENDING
+            news = News.LOST if lost else News.NEVER_SENT
+            apply(connection, held, news, now, settings, source="crash")
+        unknown, abandoned = unknown + lost, abandoned + (not lost)
+        log.warning("payment found after a crash", payment=one.id, was=one.state.value)
+    adopted = adopt_strays(engine, now, settings)
+    ids = tuple(done.message_id for done in adopted if done.message_id is not None)
+    return Reconciled(abandoned, unknown, len(adopted), ids)
 
 
 # --- parts -------------------------------------------------------------------------------

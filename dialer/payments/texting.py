@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from dialer.config import Settings
 from dialer.domain.model import LineType, Money
@@ -186,14 +186,15 @@ def _addressee(connection: Connection, one: Payment) -> _Addressee | None:
     )
 
 
-def _call(connection: Connection, attempt_id: str | None) -> Row[Any] | None:
+def _call(connection: Connection, attempt_id: str | None) -> Any:
     if attempt_id is None:
         return None
-    return connection.execute(
+    row: Any = connection.execute(
         select(attempt.c.number, attempt.c.caller_id, attempt.c.campaign_id, campaign.c.plan)
         .join(campaign, campaign.c.id == attempt.c.campaign_id)
         .where(attempt.c.id == attempt_id)
     ).one()
+    return row
 
 
 def _takes_sms(connection: Connection, debtor_id: int, number: str) -> bool:

@@ -258,11 +258,14 @@ def strays(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
     ).all()
 
 
-def adopt(connection: Connection, event_id: int, payment_id: str) -> None:
-    """A stray event has found its payment."""
-    connection.execute(
-        update(payment_event).where(payment_event.c.id == event_id).values(payment_id=payment_id)
-    )
+def adopt(connection: Connection, event_id: int, payment_id: str) -> bool:
+    """A stray event has found its payment; False where somebody else was faster."""
+    found = connection.execute(
+        update(payment_event)
+        .where(payment_event.c.id == event_id, payment_event.c.payment_id.is_(None))
+        .values(payment_id=payment_id)
+    ).rowcount
+    return found == 1
 
 
 def _payment(row: Row[Any]) -> Payment:
