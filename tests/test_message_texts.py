@@ -15,8 +15,11 @@ from dialer.messaging.links import make_link, make_token, read_link
 from dialer.messaging.replies import Reply, classify_reply
 from dialer.messaging.sms_length import SmsLength, sms_length
 from dialer.messaging.templates import (
+    AFTER_PAYMENT,
     FOLDER,
+    RECEIPT,
     MessageTemplateError,
+    campaign_templates,
     check_templates,
     render_message,
     template_names,
@@ -39,7 +42,8 @@ def test_the_shipped_texts_are_sound() -> None:
     assert LANGUAGES == ["en", "es"]
     assert check_templates() == []
     for language in LANGUAGES:
-        assert template_names(language) == {"missed_call", "payment_link"}
+        assert campaign_templates(language) == {"missed_call", "payment_link"}
+        assert template_names(language) - campaign_templates(language) == AFTER_PAYMENT.keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -59,6 +63,30 @@ def test_no_word_of_a_debt(language: str, template: str) -> None:
     """Somebody else may read it: neither a debt nor an amount, before or after identity."""
     text = render_message(template, language, {**VALUES, "company": "X", "link": "L"})
     assert DEBT.search(text) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_receipt_is_one_sms_and_says_what_was_paid(language: str) -> None:
+    values = {**VALUES, **RECEIPT, "amount": "12345.67 EUR", "auth_code": "A1B2C3"}
+    text = render_message("payment_receipt", language, {**values, "last_four": "4242"})
+    assert (sms_length(text).encoding, sms_length(text).segments) == ("gsm7", 1)
+    for needed in ("12345.67 EUR", "*4242", "A1B2C3", RECEIPT["receipt"], RECEIPT["date"]):
+        assert needed in text
+    assert re.search(r"deud|debe|moros|impag|debt|owe|overdue|arrear", text) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_receipt_without_card_or_code_has_no_empty_places(language: str) -> None:
+    text = render_message("payment_receipt", language, {**VALUES, **RECEIPT})
+    assert re.search(r"\*|[Aa]ut|  | \.", text) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_link_after_is_one_sms_and_names_no_amount(language: str) -> None:
+    text = render_message("payment_link_after", language, VALUES)
+    assert (sms_length(text).encoding, sms_length(text).segments) == ("gsm7", 1)
+    assert f"{VALUES['link']} " in text
+    assert DEBT.search(text.replace(VALUES["link"], "")) is None
 
 
 def test_a_region_falls_back_to_its_language() -> None:

@@ -10,7 +10,7 @@ from dialer.config import Settings
 from dialer.domain.model import Attempt, Channel
 from dialer.engine.campaigns import RunningCampaign
 from dialer.messaging.links import make_link
-from dialer.messaging.templates import MessageTemplateError, render_message, template_names
+from dialer.messaging.templates import MessageTemplateError, campaign_templates, render_message
 from dialer.store.contexts import LeadContext
 from dialer.store.messages import NewMessage, create_message
 
@@ -25,7 +25,7 @@ class FallbackTexts:
     def has(self, template: str, language: str) -> bool:
         """Whether the template is there in this language."""
         try:
-            return template in template_names(language, self._folder)
+            return template in campaign_templates(language, self._folder)
         except MessageTemplateError:
             return False
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from dialer.config import Settings
 from dialer.flow.check import require_proven
-from dialer.messaging.templates import MessageTemplateError, template_names
+from dialer.messaging.templates import MessageTemplateError, campaign_templates
+from dialer.payments import gateways
 from dialer.store import campaigns, companies
 from dialer.store.campaign_file import CampaignFile
 from dialer.store.companies import NotPossible
@@ -17,15 +18,16 @@ from dialer.switch.trunks import load_trunks
 
 
 def known(settings: Settings, language: str) -> Known:
-    """The flows, trunks and message templates there are. Raises NotPossible, TrunkError."""
+    """What there is to hold a file against. Raises NotPossible, TrunkError."""
     try:
-        templates = template_names(language, settings.flows_dir / "messages")
+        templates = campaign_templates(language, settings.flows_dir / "messages")
     except MessageTemplateError as error:
         raise NotPossible(f"language: {error}") from error
     return Known(
         flows={path.stem for path in settings.flows_dir.glob("*.yaml")},
         trunks=set(load_trunks(settings).by_name),
         templates=templates,
+        gateways=gateways.KNOWN,
     )
 
 

@@ -6,6 +6,7 @@ does not get is an error, never an empty place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +19,22 @@ from dialer.config import ROOT
 
 FOLDER = ROOT / "ivr_flows" / "messages"
 LONGEST = 1600  # Twilio takes no longer one
-VALUES = frozenset({"company", "callback", "link"})
+SAMPLE = {"company": "Empresa", "callback": "+34910000000", "link": "https://example.com/p/x"}
+VALUES = frozenset(SAMPLE)
 """What every text may use."""
+RECEIPT = {
+    "amount": "123.45 EUR",
+    "date": "16/03/2026",
+    "receipt": "0123ABCD4567",
+    "auth_code": "",
+    "last_four": "",
+}
+"""What a receipt may use as well; the last two may be empty."""
+AFTER_PAYMENT: Mapping[str, Mapping[str, str]] = {
+    "payment_receipt": RECEIPT,
+    "payment_link_after": {},
+}
+"""Texts that answer a payment, with their further values; no campaign sends them by itself."""
 
 _JINJA = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
@@ -48,7 +63,7 @@ def render_message(
     except UndefinedError as error:
         raise MessageTemplateError(
             f"message template {template!r} in {language!r}: {error.message}; "
-            f"it may use {', '.join(sorted(VALUES))}"
+            f"it may use {', '.join(sorted(VALUES | AFTER_PAYMENT.get(template, {}).keys()))}"
         ) from error
     except TemplateError as error:
         raise MessageTemplateError(
@@ -68,15 +83,20 @@ def template_names(language: str, folder: Path = FOLDER) -> frozenset[str]:
     return frozenset(_texts(folder, language))
 
 
+def campaign_templates(language: str, folder: Path = FOLDER) -> frozenset[str]:
+    """Those that a campaign may send. Raises MessageTemplateError if there are no texts."""
+    return template_names(language, folder) - AFTER_PAYMENT.keys()
+
+
 def check_templates(folder: Path = FOLDER) -> list[str]:
     """What is wrong with the texts of a folder, for people to read; empty: nothing."""
     wrong = []
-    sample = {"company": "Empresa", "callback": "+34910000000", "link": "https://example.com/p/x"}
     for path in sorted(folder.glob("*.yaml")):
         try:
             for name in sorted(template_names(path.stem, folder)):
-                text = render_message(name, path.stem, sample, folder)
-                if not {"STOP", "BAJA"} <= set(text.replace(".", " ").split()):
+                values = {**SAMPLE, **AFTER_PAYMENT.get(name, {})}
+                text = render_message(name, path.stem, values, folder)
+                if not {"STOP", "BAJA"} <= set(re.split(r"\W+", text)):
                     wrong.append(f"{path.name}: {name} does not say how to stop (STOP and BAJA)")
         except MessageTemplateError as error:
             wrong.append(str(error))
