@@ -143,13 +143,19 @@ def test_too_late_is_not_sent(submitter: Submitter, acquirer: str) -> None:
 
 
 def test_a_gateway_that_breaks_is_unknown_and_shows_nothing(
-    capfd: pytest.CaptureFixture[str], submitter: Submitter
+    settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    wait = submitter.submit("http", an_order("break"), None, a_card(), soon(), lambda _: None).wait
-    reply = wait(WAIT)
-    assert reply is not None
-    assert reply.outcome is PaymentOutcome.UNKNOWN
-    submitter.submit("http", an_order("approve"), None, a_card(), soon(), lambda _: None).wait(WAIT)
+    with Submitter(settings, factory=FACTORY) as submitter:
+        replies = [
+            submitter.submit("http", an_order(what), None, a_card(), soon(), lambda _: None).wait(
+                WAIT
+            )
+            for what in ("break", "approve")
+        ]
+    assert [one and one.outcome for one in replies] == [
+        PaymentOutcome.UNKNOWN,
+        PaymentOutcome.APPROVED,
+    ]
     said = "".join(capfd.readouterr())
     assert "ValueError" in said
     assert "sending" in said, "what a library prints is there, masked"
@@ -215,19 +221,21 @@ def test_with_its_parent_killed_the_charge_ends_too(
         with Submitter(settings, factory=t.FACTORY) as submitter:
             from dataclasses import replace
             order = replace(t.an_order("silence"), payment_id={order.payment_id!r})
-            submitter.submit("http", order, None, t.a_card(), t.soon(), print)
             print(submitter._process.pid, flush=True)
+            submitter.submit("http", order, None, t.a_card(), t.soon(), print)
             time.sleep(60)
     """
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        room = int(process.stdout.readline())
-        until(lambda: charged(acquirer, order) == ["1486"])
-        (child,) = children_of(room)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        try:
+            room = int(process.stdout.readline())
+            until(lambda: charged(acquirer, order) == ["1486"])
+            (child,) = children_of(room)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         until(lambda: not alive(room) and not alive(child))
 
 
