@@ -14,6 +14,7 @@ from dialer.flow.fragments import Fragment, words
 from dialer.flow.model import flow_names, load_flow, load_named
 from dialer.flow.nodes import Menu
 from dialer.flow.nodes.identity import factor_of
+from dialer.flow.pay_prompts import PAY_PLACEHOLDERS
 from dialer.flow.prompts import (
     Prompt,
     company_fragment,
@@ -157,6 +158,8 @@ def test_everything_that_can_be_said_is_among_what_is_rendered(language: str, va
             with pytest.raises(FlowError, match="has no value"):
                 spoken(texts(language), key, state)
             continue
+        if PAY_PLACEHOLDERS & set(prompt.placeholders):
+            continue  # said with the values of a payment: see test_pay_prompting
         for part in spoken(texts(language), key, state):
             assert rendered[part.key] == part.text
 

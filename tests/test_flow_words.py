@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.domain.model import Money
+from dialer.domain.payment import Brand
 from dialer.flow import words_en, words_es
 from dialer.flow.words import (
     LANGUAGES,
     LIMIT,
     MINOR_DIGITS,
+    PAUSE,
     WordsError,
     all_fragments,
     amount_fragments,
@@ -22,8 +24,11 @@ from dialer.flow.words import (
     date_fragments,
     date_words,
     number_words,
+    say_brand,
+    say_code,
     say_digits,
 )
+from dialer.flow.words import words as sentence
 
 AMOUNTS = [
     # minor, currency, Spanish, English
@@ -308,8 +313,42 @@ def test_one_thousand_is_mil_alone() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_fragment_has_a_file_of_its_own(language: str) -> None:
-    seen: dict[str, str] = {}
-    for one in {"es": words_es, "en": words_en}[language].every_fragment():
+    seen: dict[str, str] = {PAUSE.key: PAUSE.text}
+    brands = [one for brand in Brand for one in say_brand(brand, language)]
+    for one in [*{"es": words_es, "en": words_en}[language].every_fragment(), *brands]:
         assert re.fullmatch(r"[a-z]+/[a-z0-9_]+", one.key)
         assert seen.setdefault(one.key, one.text) == one.text
     assert seen == all_fragments(language)
+
+
+@pytest.mark.parametrize(
+    ("code", "spanish", "english"),
+    [
+        ("7", "siete", "seven"),
+        ("A1B", "a uno be", "A one B"),
+        ("a1b2", "a uno be, dos", "A one B, two"),
+        ("04-WÑ8Y 9", "cero cuatro uve doble, ocho i griega nueve", "zero four W, eight Y nine"),
+    ],
+)
+def test_a_code_is_read_in_threes(code: str, spanish: str, english: str) -> None:
+    assert sentence(say_code(code, "es")) == spanish
+    assert sentence(say_code(code, "en")) == english
+
+
+def test_a_code_without_anything_to_say() -> None:
+    with pytest.raises(WordsError, match="without letters and digits"):
+        say_code("--", "es")
+
+
+@given(st.text("ABCXYZ0189", min_size=1, max_size=12), st.sampled_from(LANGUAGES))
+def test_every_sound_of_a_code_is_rendered(code: str, language: str) -> None:
+    rendered = all_fragments(language)
+    sounds = say_code(code, language)
+    assert all(rendered[one.key] == one.text for one in sounds)
+    assert len([one for one in sounds if one is not PAUSE]) == len(code)
+
+
+def test_brands_are_said_as_people_call_them() -> None:
+    assert sentence(say_brand(Brand.AMEX, "es")) == "American Express"
+    assert sentence(say_brand(Brand.JCB, "es")) == "jota ce be"
+    assert sentence(say_brand(Brand.JCB, "en")) == "J C B"

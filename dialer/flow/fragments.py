@@ -23,6 +23,10 @@ class Fragment:
     text: str
 
 
+PAUSE = Fragment("pause", ",")
+"""Not a word: a moment of silence between groups that are to be written down."""
+
+
 def fragment(kind: str, text: str) -> Fragment:
     """A fragment of a closed set (numbers, currencies, months): its key is made of its text."""
     plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
@@ -31,4 +35,4 @@ def fragment(kind: str, text: str) -> Fragment:
 
 def words(fragments: Iterable[Fragment]) -> str:
     """The sentence that these fragments say."""
-    return " ".join(one.text for one in fragments)
+    return " ".join(one.text for one in fragments).replace(f" {PAUSE.text}", PAUSE.text)

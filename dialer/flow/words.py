@@ -11,14 +11,28 @@ from dataclasses import dataclass
 from datetime import date
 
 from dialer.domain.model import Money
+from dialer.domain.payment import Brand
 from dialer.flow import words_en, words_es
-from dialer.flow.fragments import Fragment, fragment, words
+from dialer.flow.fragments import PAUSE, Fragment, fragment, words
 
 LANGUAGES = ("es", "en")
 MINOR_DIGITS = {"EUR": 2, "MXN": 2, "COP": 2, "CLP": 0, "PEN": 2, "ARS": 2, "USD": 2}
 """Currencies that can be said, with the digits of their minor unit (ISO 4217)."""
 LIMIT = 10**18
 """Numbers below this have words."""
+
+CODE_GROUP = 3
+"""Characters of a code that are said in one breath: what somebody writes down at once."""
+
+_BRANDS = {
+    Brand.VISA: "Visa",
+    Brand.MASTERCARD: "Mastercard",
+    Brand.AMEX: "American Express",
+    Brand.MAESTRO: "Maestro",
+    Brand.DISCOVER: "Discover",
+    Brand.DINERS_CLUB: "Diners Club",
+    Brand.UNIONPAY: "Union Pay",
+}  # JCB is its letters
 
 
 class WordsError(ValueError):
@@ -31,6 +45,7 @@ class _Grammar:
     day: Callable[[int, int], list[Fragment]]
     year: Callable[[int], list[Fragment]]
     cardinal: Callable[[int], list[Fragment]]
+    letter: Callable[[str], Fragment]
     every_fragment: Callable[[], Iterator[Fragment]]
 
 
@@ -40,6 +55,7 @@ _GRAMMARS = {
         words_es.day,
         words_es.year,
         lambda n: words_es.cardinal(n, short=False),
+        words_es.letter,
         words_es.every_fragment,
     ),
     "en": _Grammar(
@@ -47,6 +63,7 @@ _GRAMMARS = {
         words_en.day,
         words_en.year,
         words_en.cardinal,
+        words_en.letter,
         words_en.every_fragment,
     ),
 }
@@ -73,6 +90,33 @@ def say_digits(digits: str, language: str) -> list[Fragment]:
     return [
         one for d in digits if d.isascii() and d.isdigit() for one in say_number(int(d), language)
     ]
+
+
+def say_code(code: str, language: str) -> list[Fragment]:
+    """A code of letters and digits, one by one and slowly: in threes, with a pause between.
+
+    Other characters are left out; raises WordsError where nothing is left.
+    """
+    sounds: list[Fragment] = []
+    for one in code.lower():
+        if one.isascii() and one.isalpha():
+            sounds.append(_grammar(language).letter(one))
+        else:
+            sounds += say_digits(one, language)
+    if not sounds:
+        raise WordsError("there are no words for a code without letters and digits")
+    said = sounds[:CODE_GROUP]
+    for start in range(CODE_GROUP, len(sounds), CODE_GROUP):
+        said += [PAUSE, *sounds[start : start + CODE_GROUP]]
+    return said
+
+
+def say_brand(brand: Brand, language: str) -> list[Fragment]:
+    """A brand of cards as people call it."""
+    name = _BRANDS.get(brand)
+    if name is None:
+        return [_grammar(language).letter(one) for one in brand.value]
+    return [fragment("brand", name)]
 
 
 def say_amount(money: Money, language: str) -> list[Fragment]:
@@ -124,12 +168,15 @@ def date_fragments(day: date, language: str, *, with_year: bool = True) -> list[
 
 
 def all_fragments(language: str) -> dict[str, str]:
-    """Every key that amounts, dates and numbers can need -> the text to render."""
-    return {one.key: one.text for one in _grammar(language).every_fragment()}
+    """Every key that amounts, dates, numbers, codes and brands can need -> the text to render."""
+    brands = (one for brand in Brand for one in say_brand(brand, language))
+    every = (*_grammar(language).every_fragment(), *brands, PAUSE)
+    return {one.key: one.text for one in every}
 
 
 __all__ = [
-    "LANGUAGES", "LIMIT", "MINOR_DIGITS", "Fragment", "WordsError", "all_fragments",
-    "amount_fragments", "amount_words", "date_fragments", "date_words", "fragment",
-    "number_words", "say_amount", "say_date", "say_digits", "say_number",
+    "CODE_GROUP", "LANGUAGES", "LIMIT", "MINOR_DIGITS", "PAUSE", "Fragment", "WordsError",
+    "all_fragments", "amount_fragments", "amount_words", "date_fragments", "date_words",
+    "fragment", "number_words", "say_amount", "say_brand", "say_code", "say_date", "say_digits",
+    "say_number", "words",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ lines; American listeners take it as well. A billion is 10**9.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_lowercase
 
 from dialer.flow.fragments import Fragment, fragment
 
@@ -113,6 +114,11 @@ def year(number: int) -> list[Fragment]:
     return [head, *([_OH] if rest < 10 else []), _n(_below_100(rest))]
 
 
+def letter(which: str) -> Fragment:
+    """The name of a letter, ``a`` to ``z``: a voice reads a capital by its name."""
+    return fragment("letter", which.upper())
+
+
 def every_fragment() -> Iterator[Fragment]:
     """Every fragment the functions above can give."""
     yield from (_n(_below_100(n)) for n in range(100))
@@ -122,4 +128,5 @@ def every_fragment() -> Iterator[Fragment]:
         yield from (fragment("cur", name) for name in names if name)
     yield from (fragment("month", name) for name in _MONTHS)
     yield from (fragment("day", name) for name in _ORDINALS)
+    yield from map(letter, ascii_lowercase)
     yield from (_AND, _OH, fragment("w", "hundred"))

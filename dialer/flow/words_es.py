@@ -10,6 +10,7 @@ masculine. A billón is 10**12.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_lowercase
 
 from dialer.flow.fragments import Fragment, fragment
 
@@ -25,6 +26,10 @@ _HUNDREDS = (
 ).split()
 _MONTHS = (
     "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"
+).split()
+_LETTERS = (
+    "a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve uve_doble equis "
+    "i_griega zeta"
 ).split()
 _SCALE = ("mil", "millón", "millones", "billón", "billones")
 
@@ -112,6 +117,12 @@ def year(number: int) -> list[Fragment]:
     return [_DE, *cardinal(number, short=False)]
 
 
+def letter(which: str) -> Fragment:
+    """The name of a letter, ``a`` to ``z`` (Ortografía 2010, 5.4: the names in use in Spain, which
+    are understood everywhere)."""
+    return fragment("letter", _LETTERS[ord(which) - ord("a")].replace("_", " "))
+
+
 def every_fragment() -> Iterator[Fragment]:
     """Every fragment the functions above can give."""
     for n in range(100):
@@ -121,4 +132,5 @@ def every_fragment() -> Iterator[Fragment]:
     for names in _CURRENCIES.values():
         yield from (fragment("cur", name) for name in names if name)
     yield from (fragment("month", name) for name in _MONTHS)
+    yield from map(letter, ascii_lowercase)
     yield from (_CON, _DE, FIRST_OF_MONTH)

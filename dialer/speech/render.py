@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.config import Settings
+from dialer.flow.fragments import PAUSE
 from dialer.flow.prompts import company_fragment, languages_of
 from dialer.speech import audio, voices
 from dialer.speech.audio import Samples, SoundError
@@ -30,6 +31,9 @@ from dialer.speech.voices import PLAIN, Style, VoiceError
 
 ENDINGS = ("alaw", "ulaw", "wav")
 """The files of a prompt."""
+
+PAUSE_SECONDS = 0.5
+"""Silence between the groups of a code that is read slowly."""
 
 SHAPING_VERSION = 1
 """Goes up when ``shape`` gives other bytes: everything is then rendered again."""
@@ -121,7 +125,11 @@ def speak(
     cached = found is not None
     if found is None:
         treble_db = voice.treble_db if treatment.treble else 0.0
-        found = shape(voice.speak(text, language, style), treble_db, treatment.peak_db)
+        found = (
+            audio.silence(PAUSE_SECONDS)
+            if text == PAUSE.text
+            else shape(voice.speak(text, language, style), treble_db, treatment.peak_db)
+        )
         audio.write_atomically(kept, audio.wav_bytes(found))
         # What is used is what the cache gives back, so that both ways give the same bytes.
         found = audio.load(kept)
