@@ -30,6 +30,7 @@ from dialer.flow.values import (
     Say,
     Started,
     State,
+    TakePayment,
     TimedOut,
     Wait,
 )
@@ -40,13 +41,18 @@ STOPPED_BY = "0123456789*"
 
 @dataclass
 class Player:
-    """One call. ``conclude`` writes a conclusion down; what it raises ends the session."""
+    """One call.
+
+    ``conclude`` writes a conclusion down; ``pay`` has a payment taken, and what comes of it is the
+    next input. What they raise ends the session.
+    """
 
     agi: Agi
     flow: Flow
     prompts: Prompts
     sounds: Sounds
     conclude: Callable[[Conclude], None]
+    pay: Callable[[TakePayment], Input]
     state: State = field(default_factory=State)
     _late_hash: bool = False
 
@@ -82,6 +88,10 @@ class Player:
     def _say(self, commands: Sequence[Command]) -> Input:
         saying = next((one for one in commands if isinstance(one, Say)), None)
         asking = next((one for one in commands if isinstance(one, Collect)), None)
+        paying = next((one for one in commands if isinstance(one, TakePayment)), None)
+        if paying is not None:
+            self._late_hash = False
+            return self.pay(paying)
         if asking is not None:
             return self._ask(saying, asking)
         assert saying is not None, "the interpreter waits for something"

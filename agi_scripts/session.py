@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from agi_scripts.effects import Effects, Enqueue, now
+from agi_scripts.paying import Till
 from agi_scripts.player import Player
 from agi_scripts.shelf import Shelf
 from agi_scripts.sounds import Sounds
@@ -19,6 +20,7 @@ from dialer.flow.nodes.identity import factor_of
 from dialer.flow.prompts import NEUTRAL_GOODBYE, name_fragment
 from dialer.flow.values import Facts
 from dialer.flow.words import LANGUAGES
+from dialer.payments.gateways import choose
 from dialer.store.outcomes import Call, load_call
 from dialer.switch import names
 
@@ -59,6 +61,7 @@ class Ivr:
             takes_sms=call.line_type.takes_sms,
             debtor_name=call.name if named else None,
             callback_number=call.callback_number,
+            cards=choose(self.settings, call.payment.gateway, call.country) is not None,
         )
 
     def interpret(self, agi: Agi, call: Call, flow_name: str) -> None:
@@ -67,7 +70,9 @@ class Ivr:
         proven = self.shelf.get(flow_name)
         language = proven.language(call.language, call.campaign_language)
         effects = Effects(self.engine, self.settings, call, language, self.enqueue)
-        player = Player(agi, proven.flow, proven.prompts[language], self.sounds, effects.apply)
+        till = Till(agi, self.engine, self.settings, call, language, self.clock)
+        prompts = proven.prompts[language]
+        player = Player(agi, proven.flow, prompts, self.sounds, effects.apply, till.take)
         player.play(self.facts(call, language))
 
     def say_goodbye(self, agi: Agi) -> None:

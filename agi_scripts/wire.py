@@ -93,6 +93,7 @@ class Agi(AGI):  # type: ignore[misc]
         self._got_sighup = False
         self._lines = Lines(sock)
         self._answered_at: float | None = None
+        self._patience = ANSWER_SECONDS
         self.turnaround = 0.0
         """Seconds from Asterisk's last answer to the command after it."""
         self._get_agi_env()
@@ -145,7 +146,7 @@ class Agi(AGI):  # type: ignore[misc]
 
     def get_result(self, stdin: Any = None) -> Reply:
         """The answer to the command just sent."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + self._patience
         hung_up = False
         while True:
             line = self._read(deadline)
@@ -220,9 +221,15 @@ class Agi(AGI):  # type: ignore[misc]
         reply: Reply = self.execute("GET DATA", self._quote(filename), timeout, max_digits)
         return reply.result, reply.data == "timeout"
 
-    def appexec(self, application: str, options: str = "") -> str:
-        """Run an application of the dialplan; its result."""
-        reply: Reply = self.execute("EXEC", application, self._quote(options))
+    def appexec(
+        self, application: str, options: str = "", *, within: float = ANSWER_SECONDS
+    ) -> str:
+        """Run an application of the dialplan, which may take ``within`` seconds; its result."""
+        self._patience = within
+        try:
+            reply: Reply = self.execute("EXEC", application, self._quote(options))
+        finally:
+            self._patience = ANSWER_SECONDS
         return reply.result
 
     def get_variable(self, name: str) -> str:

@@ -118,9 +118,10 @@ def office(
     flows_dir: Path = FLOWS,
     port: int = 0,
     enqueue: Callable[[int], None] | None = None,
+    **others: object,
 ) -> Iterator[Office]:
-    """An IVR on a free port, with the sounds of ``sounds``."""
-    settings = load_settings(home=home, flows_dir=flows_dir, log_level="warning")
+    """An IVR on a free port, with the sounds of ``sounds``; ``others``: settings."""
+    settings = load_settings(home=home, flows_dir=flows_dir, log_level="warning", **others)
     enqueued: list[int] = []
     ivr = Ivr(
         settings=settings,

@@ -21,7 +21,8 @@ from dialer.flow.graph import (
 )
 from dialer.flow.interpreter import MAX_VISITS
 from dialer.flow.model import Flow, FlowKind, load_named
-from dialer.flow.nodes import Exit, ExitKind, Identity, Menu, Question
+from dialer.flow.nodes import Exit, ExitKind, Identity, Menu, Pay, Question
+from dialer.flow.nodes.pay import PayExit
 from dialer.flow.prompts import (
     GIVEN,
     NEUTRAL_GOODBYE,
@@ -240,7 +241,7 @@ def _disclosure(flow: Flow, prompts: Catalogue) -> Found:
 
 def _opt_out(flow: Flow, _: Catalogue) -> Found:
     for name, node in flow.nodes.items():
-        if isinstance(node, Question) and not any(
+        if node.question and not any(
             flow.nodes[other].opts_out for other in reachable(flow, [name])
         ):
             yield Problem(
@@ -265,8 +266,25 @@ def _concluded(_name: str, way: Exit) -> bool:
     return way.kind is ExitKind.NEXT  # a link that could not be sent concludes nothing
 
 
+def _paid_once(flow: Flow, _: Catalogue) -> Found:
+    """Who has paid, or may have, or owes nothing, is not led to where money is asked for."""
+    for name, node in flow.nodes.items():
+        if not isinstance(node, Pay):
+            continue
+        ways: tuple[PayExit, ...] = ("paid", "unknown", "nothing_owed")
+        for way in ways:
+            behind = reachable(flow, [node.way(way)])
+            for other in sorted(n for n in behind if flow.nodes[n].asks_for_money):
+                yield Problem(
+                    flow.name, name, "paid_once",
+                    f"{way} leads on to {other}, where the debtor could pay a second time",
+                    f"lead {way} to an end, or to a person",
+                )  # fmt: skip
+
+
 PROOFS: tuple[Callable[[Flow, Catalogue], Found], ...] = (
     _kind, _reachable, _ways_out, _bounded, _texts, _values, _disclosure, _opt_out, _one_outcome,
+    _paid_once,
 )  # fmt: skip
 
 

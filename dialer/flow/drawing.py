@@ -34,6 +34,7 @@ _COLOURS = {
     "say": ("#e8f0fe", "#3b6fb6"),
     "menu": ("#fff6dd", "#b98512"),
     "identity": ("#efe6fb", "#7a4bb3"),
+    "pay": ("#e3f6e8", "#2e8b57"),
     "promise": ("#e3f6e8", "#2e8b57"),
     "send_link": ("#e3f6e8", "#2e8b57"),
     "agent": ("#e3f6e8", "#2e8b57"),
@@ -56,6 +57,7 @@ _SAYS = {
     ExitKind.MATCHED: "matched",
     ExitKind.UNAVAILABLE: "cannot",
     ExitKind.BACK: "again",
+    ExitKind.RESULT: "",
     ExitKind.NEXT: "",
     ExitKind.KEY: "",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from dialer.flow.model import Flow
-from dialer.flow.nodes import Exit, ExitKind, GoBack, Question
+from dialer.flow.nodes import Exit, ExitKind, GoBack
 
 Edge = Callable[[str, Exit], bool]
 
@@ -79,8 +79,7 @@ def bounds(flow: Flow) -> tuple[int, int]:
     asked: dict[str, int] = {}
     for name in reversed(order(flow)):
         node, ahead = flow.nodes[name], successors(flow, name, forward)
-        weight = node.most_asked if isinstance(node, Question) else 0
         visits[name] = 1 + max((visits[n] for n in ahead), default=0)
-        asked[name] = weight + max((asked[n] for n in ahead), default=0)
+        asked[name] = node.most_asked + max((asked[n] for n in ahead), default=0)
     rounds = 1 + sum(node.times for node in flow.nodes.values() if isinstance(node, GoBack))
     return rounds * max(visits.values()), rounds * max(asked.values())

@@ -9,10 +9,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialer.domain.model import Outcome
+from dialer.domain.payment import PayResult
 from dialer.flow.errors import FlowError
 from dialer.flow.model import Flow, FlowKind
 from dialer.flow.nodes.base import Go, Move
-from dialer.flow.values import Command, Conclude, End, HungUp, Input, Keys, Started, State, Wait
+from dialer.flow.values import (
+    Command,
+    Conclude,
+    End,
+    HungUp,
+    Input,
+    Keys,
+    PaymentDone,
+    Started,
+    State,
+    Wait,
+)
 
 MAX_VISITS = 200
 """Nodes entered in one session; a long call with every retry stays below a quarter of it."""
@@ -26,7 +38,7 @@ def step(flow: Flow, state: State, given: Input) -> tuple[State, tuple[Command, 
     """
     if state.wait is Wait.NOTHING:
         return state, ()
-    if isinstance(given, HungUp):
+    if isinstance(given, HungUp) or given == PaymentDone(PayResult.CALLER_HUNG_UP):
         return _hung_up(flow, state)
     if isinstance(given, Keys):
         if not given.digits:

@@ -1,14 +1,16 @@
 """A session without telephony, written down: for people who try a flow, and for tests.
 
-Answers are words: ``1`` or ``5678`` keys, ``-`` no key until the time is up, ``x`` hangs up. A
-word with ``~`` before it comes while a prompt is being said that asks nothing (``~x``, ``~2``);
-without one such a prompt is heard to its end.
+Answers are words: ``1`` or ``5678`` keys, ``-`` no key until the time is up, ``x`` hangs up,
+``=success`` (or another ``PayResult``) what became of a payment. A word with ``~``
+before it comes while a prompt is being said that asks nothing (``~x``, ``~2``); without one such
+a prompt is heard to its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from dialer.domain.payment import PayResult
 from dialer.flow.errors import FlowError
 from dialer.flow.fragments import words
 from dialer.flow.interpreter import step
@@ -27,11 +29,13 @@ from dialer.flow.values import (
     MakePromise,
     NoteKey,
     OptOut,
+    PaymentDone,
     Said,
     Say,
     SendLink,
     Started,
     State,
+    TakePayment,
     TimedOut,
     Wait,
 )
@@ -64,8 +68,8 @@ class Session:
 
     @property
     def asks(self) -> bool:
-        """Whether it waits for keys."""
-        return self.state.wait is Wait.KEYS
+        """Whether it waits for keys, or for the result of a payment."""
+        return self.state.wait in (Wait.KEYS, Wait.PAYMENT)
 
     def _lines(self, command: Command, state: State) -> Iterator[str]:
         match command:
@@ -78,6 +82,8 @@ class Session:
                     f"asks {command.node}: up to {command.max_digits} of [{command.keys}], "
                     f"{command.first_timeout:g} s{typed}"
                 )
+            case TakePayment(node=node, spec=spec):
+                yield f"takes a payment at {node}: {spec.mode} {' or '.join(spec.amounts)}"
             case NoteKey():
                 yield f"notes key {command.key} at {command.node}"
             case ConfirmIdentity():
@@ -100,9 +106,18 @@ def as_input(word: str) -> Input:
         return TimedOut()
     if word == "x":
         return HungUp()
+    if word.startswith("="):
+        try:
+            return PaymentDone(PayResult(word[1:]))
+        except ValueError:
+            results = ", ".join(PayResult)
+            raise FlowError(f"{word!r} is no result of a payment: use one of {results}") from None
     if word and all(c in "0123456789*#" for c in word):
         return Keys(word)
-    raise FlowError(f"{word!r} is no answer: keys (0-9, *, #), - for none, x to hang up")
+    raise FlowError(
+        f"{word!r} is no answer: keys (0-9, *, #), - for none, x to hang up, "
+        "= and a result for a payment (=success)"
+    )
 
 
 def play(flow: Flow, prompts: Prompts, facts: Facts, answers: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from dialer.domain.model import Money, Outcome
+from dialer.domain.payment import PayResult, PaySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Facts:
     ``today`` is the debtor's own calendar day. ``company`` and ``debtor_name`` are as they are
     said. ``factor``: the last digits of the document, None where it has too few. ``debtor_name``
     is None unless a sound file of it exists. ``takes_sms``: the number called is a mobile's.
+    ``amount``: what may be paid now. ``cards``: a card can be taken in this call.
     """
 
     language: str
@@ -33,6 +35,7 @@ class Facts:
     takes_sms: bool = False
     debtor_name: str | None = None
     callback_number: str | None = None
+    cards: bool = False
 
 
 class Wait(StrEnum):
@@ -41,6 +44,7 @@ class Wait(StrEnum):
     START = "start"
     SAID = "said"  # a prompt is being said
     KEYS = "keys"  # a question has been asked
+    PAYMENT = "payment"  # a card is being taken
     NOTHING = "nothing"  # it is over
 
 
@@ -124,7 +128,14 @@ class HungUp:
     """The far end is gone."""
 
 
-Input = Started | Keys | TimedOut | Said | HungUp
+@dataclass(frozen=True, slots=True)
+class PaymentDone:
+    """The taking of a payment is over."""
+
+    result: PayResult
+
+
+Input = Started | Keys | TimedOut | Said | HungUp | PaymentDone
 
 
 # --- commands --------------------------------------------------------------------------------
@@ -156,6 +167,13 @@ class Collect(Command):
     first_timeout: float
     inter_timeout: float
     typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TakePayment(Command):
+    """Let the debtor pay by card; the next input is ``PaymentDone``, or ``HungUp``."""
+
+    spec: PaySpec
 
 
 @dataclass(frozen=True, slots=True)

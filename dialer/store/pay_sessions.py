@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select, update
 
-from dialer.domain.payment import PayResult, PaySpec, PayStep
-from dialer.store.tables import pay_session
+from dialer.domain.payment import PaymentState, PayResult, PaySpec, PayStep
+from dialer.store.tables import pay_session, payment
 from dialer.store.upsert import insert_ignore
 
 _SPEC = TypeAdapter(PaySpec)
@@ -81,6 +81,39 @@ def earlier_session(connection: Connection, account_id: int, now: datetime) -> P
     if row is None or row.agreed_minor is None or row.result == PayResult.SUCCESS:
         return None
     return _session(row)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """How a session stands. ``result``: None while it goes on, and for ever where its process
+    died. ``paid``: a payment of it was approved. ``open``: one may have been made."""
+
+    result: PayResult | None
+    paid: bool
+    open: bool
+
+    @property
+    def verdict(self) -> PayResult:
+        """What to believe once nobody works on it any more: first the payments, then the word of
+        the process that took them."""
+        if self.paid:
+            return PayResult.SUCCESS
+        if self.open:
+            return PayResult.GATEWAY_TIMEOUT_UNKNOWN
+        return self.result or PayResult.CARD_ENTRY_UNAVAILABLE
+
+
+def session_end(connection: Connection, session_id: str) -> SessionEnd:
+    """What became of a session, from its row and those of its payments."""
+    ended = select(pay_session.c.result).where(pay_session.c.id == session_id)
+    result = connection.execute(ended).scalar()
+    found = select(payment.c.state).where(payment.c.session_id == session_id)
+    states = [PaymentState(one) for one in connection.execute(found).scalars()]
+    return SessionEnd(
+        result=PayResult(result) if result else None,
+        paid=PaymentState.APPROVED in states,
+        open=any(state.open for state in states),
+    )
 
 
 def note_progress(

@@ -65,12 +65,13 @@ class ExitKind(StrEnum):
     MATCHED = "matched"  # the identity is proven
     NO_MATCH = "no_match"
     UNAVAILABLE = "unavailable"
+    RESULT = "result"  # what became of a payment; the label says which
     BACK = "back"  # counted: what makes a loop end
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """One way out; ``label`` is the key, where it is one."""
+    """One way out; ``label`` is the key, or the result of a payment."""
 
     kind: ExitKind
     target: str
@@ -101,13 +102,21 @@ class Node(Strict):
     """Base of the node types; ``type`` in the YAML picks the class."""
 
     question: ClassVar[bool] = False
+    """It waits for keys of the debtor."""
     opts_out: ClassVar[bool] = False
     needs_identity: ClassVar[bool] = False
     """It says or does something about the debt: only for a proven identity."""
+    asks_for_money: ClassVar[bool] = False
+    """It lets the debtor pay, or promise to: never behind a payment made or not yet known."""
     gives: ClassVar[frozenset[str]] = frozenset()
     """Values that prompts may use behind this node."""
 
     type: str
+
+    @property
+    def most_asked(self) -> int:
+        """How often the debtor can be asked for keys in one visit."""
+        return 0
 
     def enter(self, name: str, state: State) -> Move:
         """The session comes to this node."""

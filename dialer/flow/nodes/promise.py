@@ -22,6 +22,7 @@ class Promise(Node):
     """``in_days: 3``, or ``at: month_end``, counted from the debtor's own day."""
 
     needs_identity: ClassVar[bool] = True
+    asks_for_money: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"promise_date"})
 
     type: Literal["promise"]

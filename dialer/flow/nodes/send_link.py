@@ -14,6 +14,7 @@ class SendLink(Node):
     """``not_mobile``: where to go when the number is not known to be a mobile's."""
 
     needs_identity: ClassVar[bool] = True
+    asks_for_money: ClassVar[bool] = True
 
     type: Literal["send_link"]
     next: NodeName
