@@ -8,8 +8,9 @@ if it takes SMS.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, select
 
@@ -21,7 +22,6 @@ from dialer.messaging.links import make_link
 from dialer.messaging.templates import MessageTemplateError, render_message
 from dialer.store import messages
 from dialer.store.ledger import balance_of
-from dialer.store.outcomes import LINK_TEMPLATE
 from dialer.store.payments import Payment
 from dialer.store.tables import (
     account,
@@ -36,10 +36,11 @@ from dialer.store.tables import (
 
 log = get_logger(__name__)
 
+LINK_TEMPLATE = "payment_link_after"
 RECEIPT_TEMPLATE = "payment_receipt"
 """May use company, callback, link, amount (123.45 EUR, or 123,45 EUR in Spanish), date (of the
-payment, 16/03/2026), receipt (our order reference), auth_code and last_four (either may be empty).
-"""
+payment where the debtor is, 16/03/2026), receipt (our order reference), auth_code and last_four
+(either may be empty)."""
 
 LINK_WITHIN = timedelta(hours=1)
 """A payment that turns out not taken later than this gets no link any more: the debt is open
@@ -66,6 +67,7 @@ class _Addressee:
     company: str
     callback: str
     language: str
+    zone: tzinfo
     number: str
 
 
@@ -79,7 +81,7 @@ def write_receipt(
         return None
     values = {
         "amount": plain_amount(paid.amount, to.language),
-        "date": paid.created_at.strftime("%d/%m/%Y"),
+        "date": paid.created_at.astimezone(to.zone).strftime("%d/%m/%Y"),
         "receipt": paid.order_ref,
         "auth_code": paid.auth_code or "",
         "last_four": paid.last_four or "",
@@ -159,8 +161,10 @@ def _addressee(connection: Connection, one: Payment) -> _Addressee | None:
             company.c.id.label("company_id"),
             company.c.spoken_name,
             company.c.callback_number,
+            company.c.timezone,
             debtor.c.id.label("debtor_id"),
             debtor.c.language,
+            debtor.c.timezone.label("own_timezone"),
         )
         .join(debtor, debtor.c.company_id == company.c.id)
         .join(account, account.c.debtor_id == debtor.c.id)
@@ -172,16 +176,18 @@ def _addressee(connection: Connection, one: Payment) -> _Addressee | None:
         return None
     callback = row.callback_number or (call.caller_id if call is not None else None)
     spoken = select(pay_session.c.language).where(pay_session.c.id == one.session_id)
+    plan = call.plan if call is not None else {}
     language = connection.execute(spoken).scalar_one_or_none() or row.language
-    if language is None and call is not None:
-        language = call.plan["language"]
+    language = language or plan.get("language", "es")
+    zone = row.own_timezone or plan.get("default_timezone") or row.timezone
     return _Addressee(
         company_id=row.company_id,
         debtor_id=row.debtor_id,
         campaign_id=call.campaign_id if call is not None else None,
         company=row.spoken_name,
         callback=callback or "",
-        language=language or "es",
+        language=language,
+        zone=_zone(zone),
         number=number,
     )
 
@@ -202,3 +208,10 @@ def _takes_sms(connection: Connection, debtor_id: int, number: str) -> bool:
         select(phone.c.line_type).where(phone.c.debtor_id == debtor_id, phone.c.number == number)
     )
     return any(LineType(kind).takes_sms for kind in kinds)
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC  # a day wrong on a text is better than a payment that cannot be settled
