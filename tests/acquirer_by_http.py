@@ -16,8 +16,8 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dialer.config import Settings
-from dialer.domain.payment import PaymentOutcome
-from dialer.payments.gateway import Card, GatewayError, Order, Reply
+from dialer.domain.payment import Brand, FieldUse, PaymentMode, PaymentOutcome
+from dialer.payments.gateway import Capabilities, Card, GatewayError, Order, Reply
 
 released: dict[str, threading.Event] = defaultdict(threading.Event)
 ledger: list[dict[str, str]] = []
@@ -74,6 +74,12 @@ class Teller:
 
     def __init__(self, base: str) -> None:
         self._base = base
+
+    def capabilities(self) -> Capabilities:
+        """Little."""
+        return Capabilities(
+            frozenset({PaymentMode.CHARGE}), frozenset({Brand.VISA}), FieldUse.REQUIRED
+        )
 
     def prepare(self, order: Order) -> str | None:
         """A reference; ``refuse`` and ``hang`` do not get one."""

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from dialer.config import Settings, load_settings
 from dialer.domain.model import Money
-from dialer.domain.payment import PaymentMode, PaymentOutcome
+from dialer.domain.payment import Brand, FieldUse, PaymentMode, PaymentOutcome
 from dialer.payments.clean_room import NOT_SENT, decode_card, encode_card, read_reply
 from dialer.payments.gateway import Card, GatewayError, Order, Reply
 from dialer.payments.secret import SecretDigits
@@ -200,8 +200,16 @@ def test_a_gateway_nobody_knows_sends_nothing(settings: Settings) -> None:
         order = an_order("approve")
         reply = submitter.submit("none", order, None, a_card(), soon(), lambda _: None).wait(WAIT)
         assert reply == Reply(PaymentOutcome.CONFIGURATION_ERROR, reason=NOT_SENT)
-        with pytest.raises(GatewayError, match="not set up"):
+        with pytest.raises(GatewayError, match="there is no gateway 'none'"):
             submitter.prepare("none", order)
+
+
+def test_what_a_gateway_can_do_is_asked_of_it(settings: Settings, submitter: Submitter) -> None:
+    found = submitter.capabilities("http")
+    assert found.modes == frozenset({PaymentMode.CHARGE})
+    assert found.brands == frozenset({Brand.VISA})
+    assert found.security_code is FieldUse.REQUIRED
+    assert found == submitter.capabilities("http")
 
 
 def test_with_its_parent_killed_the_charge_ends_too(

@@ -26,10 +26,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from dialer.config import ConfigError, Settings
 from dialer.domain.payment import PaymentOutcome
 from dialer.logs import get_logger
-from dialer.payments.gateway import Card, Gateway, GatewayError, Order, Reply
+from dialer.payments.gateway import Capabilities, Card, Gateway, GatewayError, Order, Reply
 from dialer.payments.hardening import die_with_parent, harden_process, what_shows
 from dialer.payments.masking import configure_masked_logging, mask_output, readable, told
 from dialer.payments.secret import SecretDigits
@@ -42,6 +44,8 @@ LONGEST_CARD = 512
 NONE = 255
 _FIRST_YEAR = 2000
 
+CAPABILITIES = TypeAdapter(Capabilities)
+
 NOT_SENT = "not_sent"
 """Reason of a reply: the card certainly never left."""
 
@@ -49,6 +53,7 @@ NOT_SENT = "not_sent"
 class Work(StrEnum):
     """What a child does."""
 
+    DESCRIBE = "describe"  # what the gateway can do
     PREPARE = "prepare"
     SUBMIT = "submit"
 
@@ -65,14 +70,21 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One child's work. ``seconds``: its life, however it goes."""
+    """One child's work. ``seconds``: its life, however it goes; ``order``: None to describe."""
 
     work: Work
     gateway: str
-    order: Order
-    provider_ref: str | None
-    send_before: datetime
     seconds: float
+    order: Order | None = None
+    provider_ref: str | None = None
+    send_before: datetime = datetime.max.replace(tzinfo=UTC)
+
+    @property
+    def ordered(self) -> Order:
+        """The order of a job that has one."""
+        if self.order is None:
+            raise ValueError(f"nothing to {self.work.value}")
+        return self.order
 
 
 # --- a card in a pipe ----------------------------------------------------------------------
@@ -154,23 +166,27 @@ def _child(room: Room, job: Job, card_fd: int, answer_fd: int, parent: int) -> N
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, job.seconds)
         die_with_parent(parent)
-        readable(job.order.payment_id)
-        answer = _prepare(room, job) if job.work is Work.PREPARE else _submit(room, job, card_fd)
+        if job.order is not None:
+            readable(job.order.payment_id)
+        answer = _submit(room, job, card_fd) if job.work is Work.SUBMIT else _ask(room, job)
         os.write(answer_fd, json.dumps(answer).encode())
     except BaseException as error:  # noqa: BLE001 - nothing may be printed, and nothing goes on
-        log.error("submission broke", payment_id=job.order.payment_id, why=told(error))
+        log.error("submission broke", work=job.work.value, why=told(error))
     finally:
         os._exit(0)
 
 
-def _prepare(room: Room, job: Job) -> dict[str, Any]:
+def _ask(room: Room, job: Job) -> dict[str, Any]:
+    """What needs no card."""
     try:
-        return {"provider_ref": _gateway(room, job).prepare(job.order)}
+        gateway = _gateway(room, job)
+        if job.work is Work.DESCRIBE:
+            return {"capabilities": CAPABILITIES.dump_python(gateway.capabilities(), mode="json")}
+        return {"provider_ref": gateway.prepare(job.ordered)}
     except GatewayError as error:
         return {"error": str(error), "passing": error.passing}
     except ConfigError as error:
-        log.error("gateway not set up", gateway=job.gateway, why=str(error))
-        return {"error": "the gateway is not set up", "passing": False}
+        return {"error": str(error), "passing": False}
 
 
 def _submit(room: Room, job: Job, card_fd: int) -> dict[str, Any]:
@@ -188,7 +204,7 @@ def _submit(room: Room, job: Job, card_fd: int) -> dict[str, Any]:
         return reply_json(_not_sent())
     try:
         if datetime.now(UTC) >= job.send_before:
-            log.warning("too late to send", payment_id=job.order.payment_id)
+            log.warning("too late to send", payment_id=job.ordered.payment_id)
             return reply_json(_not_sent())
         return reply_json(_charge(gateway, job, card))
     finally:
@@ -197,7 +213,7 @@ def _submit(room: Room, job: Job, card_fd: int) -> dict[str, Any]:
 
 def _charge(gateway: Gateway, job: Job, card: Card) -> Reply:
     try:
-        return gateway.submit(job.order, job.provider_ref, card)
+        return gateway.submit(job.ordered, job.provider_ref, card)
     except Exception as error:  # noqa: BLE001 - it may have been sent: nobody knows
         log.error("gateway broke", gateway=job.gateway, why=told(error))
         return Reply(PaymentOutcome.UNKNOWN, reason="gateway_broke")

@@ -21,15 +21,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from dialer.config import ROOT, Settings
 from dialer.domain.payment import PaymentOutcome
 from dialer.logs import get_logger
 from dialer.payments import gateways
 from dialer.payments.clean_room import (
+    CAPABILITIES,
     LONGEST,
     NOT_SENT,
     READY,
@@ -40,7 +41,7 @@ from dialer.payments.clean_room import (
     read_reply,
     wipe,
 )
-from dialer.payments.gateway import Card, GatewayError, Order, Reply
+from dialer.payments.gateway import Capabilities, Card, GatewayError, Order, Reply
 from dialer.payments.masking import told
 
 log = get_logger(__name__)
@@ -48,6 +49,7 @@ log = get_logger(__name__)
 LINGER = 60.0
 """Seconds beyond ``gateway_seconds`` for which an answer is still listened for."""
 START_SECONDS = 30.0
+DESCRIBE_SECONDS = 10.0
 # Not -m: what is pickled would belong to another module than the one that runs as __main__.
 _MAIN = "from dialer.payments.clean_room import main; main()"
 FACTORY = "dialer.payments.gateways:gateway_named"
@@ -93,6 +95,7 @@ class Submitter:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._known: dict[str, Capabilities] = {}
         self._listening: set[threading.Thread] = set()
 
     def __enter__(self) -> Self:
@@ -128,24 +131,38 @@ class Submitter:
 
     # --- what is asked of it --------------------------------------------------------------
 
-    def prepare(self, gateway: str, order: Order) -> str | None:
-        """``Gateway.prepare`` within ``settings.gateway_seconds``. Raises GatewayError."""
-        seconds = self._settings.gateway_seconds
-        before = datetime.now(UTC) + timedelta(seconds=seconds)
+    def capabilities(self, gateway: str) -> Capabilities:
+        """What a gateway can do. Raises GatewayError (what to set first, where it is not)."""
+        with self._lock:
+            known = self._known.get(gateway)
+        if known is None:
+            answer = self._ask(Job(Work.DESCRIBE, gateway, DESCRIBE_SECONDS))
+            known = CAPABILITIES.validate_python(answer["capabilities"])
+            with self._lock:
+                self._known[gateway] = known
+        return known
+
+    def prepare(self, gateway: str, order: Order, seconds: float | None = None) -> str | None:
+        """``Gateway.prepare`` within ``seconds`` (``settings.gateway_seconds``). Raises
+        GatewayError."""
+        within = self._settings.gateway_seconds if seconds is None else seconds
+        reference: str | None = self._ask(Job(Work.PREPARE, gateway, within, order))["provider_ref"]
+        return reference
+
+    def _ask(self, job: Job) -> dict[str, Any]:
+        end = time.monotonic() + job.seconds
         try:
-            card_fd, answer_fd = self._give(Work.PREPARE, gateway, order, None, before, seconds)
+            card_fd, answer_fd = self._give(job)
         except SubmissionError as error:
             raise GatewayError(str(error), passing=True) from None
         os.close(card_fd)
-        raw = _read(answer_fd, time.monotonic() + seconds)
         try:
-            answer = json.loads(raw)
+            answer: dict[str, Any] = json.loads(_read(answer_fd, end))
         except ValueError:
             raise GatewayError("the gateway did not answer", passing=True) from None
         if "error" in answer:
             raise GatewayError(answer["error"], passing=answer["passing"])
-        reference: str | None = answer["provider_ref"]
-        return reference
+        return answer
 
     def submit(
         self,
@@ -170,9 +187,8 @@ class Submitter:
             card.wipe()
         answer_fd = -1
         try:
-            card_fd, answer_fd = self._give(
-                Work.SUBMIT, gateway, order, provider_ref, send_before, seconds
-            )
+            job = Job(Work.SUBMIT, gateway, seconds, order, provider_ref, send_before)
+            card_fd, answer_fd = self._give(job)
             try:
                 os.write(card_fd, raw)
             finally:
@@ -203,17 +219,9 @@ class Submitter:
 
     # --- the clean process ----------------------------------------------------------------
 
-    def _give(
-        self,
-        work: Work,
-        gateway: str,
-        order: Order,
-        provider_ref: str | None,
-        send_before: datetime,
-        seconds: float,
-    ) -> tuple[int, int]:
+    def _give(self, job: Job) -> tuple[int, int]:
         """(where to write the card, where to read the answer). Raises SubmissionError."""
-        raw = pickle.dumps(Job(work, gateway, order, provider_ref, send_before, seconds))
+        raw = pickle.dumps(job)
         card_read, card_write = os.pipe()
         answer_read, answer_write = os.pipe()
         try:
