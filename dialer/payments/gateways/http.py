@@ -55,14 +55,24 @@ class Answer:
         return GatewayError(f"{what}: {why}", passing=passing)
 
 
-def ask(
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came back, not read yet; or why nothing did."""
+
+    status: int = 0
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trouble: Trouble | None = None
+
+
+def exchange(
     method: str,
     url: str,
     *,
     seconds: float,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Exchange:
     """One request, one answer; never tried again, never raises for what the network does.
 
     ``seconds`` bounds the wait for the connection and for each piece of the answer. Redirects are
@@ -73,14 +83,29 @@ def ask(
     try:
         with httpx.Client(timeout=seconds, trust_env=not local, follow_redirects=False) as client:
             response = client.request(method, url, content=body, headers=dict(headers or {}))
-            status, raw = response.status_code, response.content[:LONGEST_ANSWER]
+            received = response.content[:LONGEST_ANSWER]
+            return Exchange(response.status_code, received, dict(response.headers))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL):
-        return Answer(trouble=Trouble.NEVER_LEFT)
+        return Exchange(trouble=Trouble.NEVER_LEFT)
     except httpx.DecodingError:
-        return Answer(trouble=Trouble.NOT_UNDERSTOOD)
+        return Exchange(trouble=Trouble.NOT_UNDERSTOOD)
     except Exception:  # whatever it is, it may hold the request
-        return Answer(trouble=Trouble.NO_ANSWER)
-    return _understood(status, raw)
+        return Exchange(trouble=Trouble.NO_ANSWER)
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    seconds: float,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """``exchange`` with an answer in JSON."""
+    got = exchange(method, url, seconds=seconds, body=body, headers=headers)
+    if got.trouble is not None:
+        return Answer(trouble=got.trouble)
+    return _understood(got.status, got.body)
 
 
 def ask_json(
