@@ -43,3 +43,16 @@ SWITCH_UP = Gauge("dialer_switch_up", "1 while the AMI connection is there and r
 IVR_SESSIONS = Gauge("dialer_ivr_sessions", "Flows being interpreted now.")
 MESSAGES = Counter("dialer_messages", "Messages moved to a state.", ["state"])
 """Exposed as ``dialer_messages_total``; ``state`` as in ``domain.model.MessageState``."""
+
+PAYMENT_LOOK_UPS = Counter(
+    "dialer_payment_look_ups", "Payments asked about at a gateway, by answer.", ["gateway", "found"]
+)
+"""``found``: approved, declined, pending, absent, closed; away, not_set_up, failed; refund-*."""
+PAYMENTS_UNRESOLVED = Gauge(
+    "dialer_payments_unresolved", "Payments and refunds in doubt, by age.", ["kind", "age"]
+)
+"""``kind``: payment, refund; ``age``: minutes, hour, day (at least so long)."""
+PAYMENTS_OLDEST = Gauge("dialer_payments_oldest_seconds", "Age of the oldest one in doubt.")
+PAYMENTS_UNCAPTURED = Gauge(
+    "dialer_payments_uncaptured", "Authorisations neither captured nor voided."
+)

@@ -12,6 +12,7 @@ from dialer.config import Settings
 from dialer.health import health_app
 from dialer.logs import get_logger
 from dialer.store.db import open_database
+from web.gateway_hooks import gateway_hooks
 from web.hooks import twilio_hooks
 from web.pages import pages
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings, database: Engine | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.register_blueprint(twilio_hooks(settings, engine))
+    app.register_blueprint(gateway_hooks(settings, engine))
     app.register_blueprint(pages(settings, engine))
     app.register_error_handler(Exception, _explain)
     app.after_request(_add_headers)

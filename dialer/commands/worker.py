@@ -1,8 +1,8 @@
-"""``dialer worker``: the process that sends messages.
+"""``dialer worker``: the process that sends messages, and asks gateways about payments in doubt.
 
 rq's worker without a fork for each job, so that a message leaves within milliseconds of its job;
-beside it the sweep, which needs no Redis. A Redis that goes away ends rq's own loop: it is begun
-again until somebody asks this process to stop.
+beside it the sweeps, which need no Redis: of messages, and of payments. A Redis that goes away
+ends rq's own loop: it is begun again until somebody asks this process to stop.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dialer.config import Settings, load_settings
 from dialer.health import serve_health
 from dialer.jobs import Patience, Runtime
 from dialer.logs import configure_logging, get_logger
+from dialer.payments.resolving import Resolver
 from dialer.store import messages
 
 log = get_logger(__name__)
@@ -51,13 +52,14 @@ class MessageWorker(SimpleWorker):
 
 
 class Sweeper(threading.Thread):
-    """Sweeps every so many seconds until closed."""
+    """Sweeps every so many seconds until closed. ``sweep`` is given a way to ask whether to end."""
 
-    def __init__(self, held: Runtime, every: float, patience: Patience) -> None:
-        super().__init__(name="sweep", daemon=True)
-        self._held = held
+    def __init__(
+        self, name: str, every: float, sweep: Callable[[Callable[[], bool]], object]
+    ) -> None:
+        super().__init__(name=name, daemon=True)
         self._every = every
-        self._patience = patience
+        self._sweep = sweep
         self._closing = threading.Event()
         self._swept = time.monotonic()
 
@@ -65,10 +67,10 @@ class Sweeper(threading.Thread):
         """Sweep; whatever goes wrong, sweep again."""
         while not self._closing.wait(self._every):
             try:
-                jobs.sweep(self._held, self._patience, self._closing.is_set)
+                self._sweep(self._closing.is_set)
                 self._swept = time.monotonic()
             except Exception:
-                log.exception("sweep failed")
+                log.exception("sweep failed", sweep=self.name)
 
     def check(self) -> str | None:
         """For the health page."""
@@ -122,22 +124,39 @@ def run_worker(
         socket_timeout=REDIS_SECONDS,
         socket_keepalive=True,
     )
-    sweeper = Sweeper(held, sweep_every, patience)
+    queue = jobs.message_queue(settings)
+    resolver = Resolver(
+        settings, held.database, enqueue=lambda message: jobs.enqueue_message(queue, message)
+    )
+    sweepers = (
+        Sweeper("sweep", sweep_every, lambda stop: jobs.sweep(held, patience, stop)),
+        Sweeper("payments", sweep_every, lambda _stop: resolver.sweep()),
+    )
     health = serve_health(
         settings.worker_health_port if health_port is None else health_port,
         "worker",
-        {**checks(held, redis), "sweep": sweeper.check},
+        {
+            **checks(held, redis),
+            **{one.name: one.check for one in sweepers},
+            "in_doubt": resolver.check,
+        },
     )
     log.info("worker started", pid=os.getpid(), health_port=health.port)
-    sweeper.start()
+    for one in sweepers:
+        one.start()
     try:
         _work(settings, burst)
         if burst:
+            for thread in resolver.sweep():
+                thread.join()
             jobs.sweep(held, patience)
     except StopRequested:
         pass
     finally:
-        sweeper.close()
+        for one in sweepers:
+            one.close()
+        resolver.close()
+        queue.connection.close()
         health.close()
         jobs.use_runtime(None)
         held.database.dispose()
@@ -196,7 +215,7 @@ def worker(
     look_up_after: float,
     give_back_after: float,
 ) -> int:
-    """Send messages, until stopped (SIGTERM, Ctrl-C).
+    """Send messages and settle payments in doubt, until stopped (SIGTERM, Ctrl-C).
 
     Several may run; a message is sent by one of them. A second one on the same machine needs a
     health port of its own.

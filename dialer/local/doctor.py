@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dialer.config import Settings
-from dialer.local.checks import machine, services, switch, trunks
+from dialer.local.checks import machine, payments, services, switch, trunks
 from dialer.local.checks.result import Check, CheckResult, Status, Subject, fault, warning
 from dialer.switch.instance import AsteriskInstance, InstanceError
 from dialer.switch.portable import AsteriskNotFound, find_asterisk
 from dialer.switch.render import product_folder
 
-CHECKS: tuple[Check, ...] = (*machine.CHECKS, *switch.CHECKS, *services.CHECKS, *trunks.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *machine.CHECKS,
+    *switch.CHECKS,
+    *services.CHECKS,
+    *trunks.CHECKS,
+    *payments.CHECKS,
+)
 RUNNING_CHECKS: tuple[Check, ...] = (*switch.RUNNING_CHECKS, *trunks.RUNNING_CHECKS)
 """Only with a running Asterisk of this installation."""
 

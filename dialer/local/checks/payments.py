@@ -1,0 +1,92 @@
+"""Checks of payments: gateways that are set up, money that is in doubt or only held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from dialer.config import ConfigError
+from dialer.domain.model import CampaignState
+from dialer.local.checks.result import CheckResult, Subject, fault, ok, warning
+from dialer.payments import resolving
+from dialer.payments.gateways import choose, gateway_named
+from dialer.store import unresolved
+from dialer.store.db import open_database
+from dialer.store.plans import terms_of
+from dialer.store.tables import campaign, company
+
+_OVER = (CampaignState.STOPPED.value, CampaignState.FINISHED.value)
+
+
+def gateways(subject: Subject) -> CheckResult:
+    """Each gateway that the settings or a campaign name must be set up."""
+    settings = subject.settings
+    wanted = dict.fromkeys(settings.gateways.values(), "the setting gateways")
+    try:
+        engine = open_database(settings.database)
+        try:
+            with engine.connect().execution_options(dialer_readonly=True) as connection:
+                wanted |= dict(_of_campaigns(connection, subject))
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, OSError):
+        pass  # the check of the database says so
+    if not wanted:
+        return ok("gateways", "none: cards are not taken")
+    wrong = []
+    for name, whose in sorted(wanted.items()):
+        try:
+            gateway_named(settings, name)
+        except ConfigError as error:
+            wrong.append(f"{whose}: {error}")
+    if wrong:
+        return fault("gateways", "; ".join(wrong), "docs/payments.md lists the settings of each")
+    return ok("gateways", ", ".join(sorted(wanted)))
+
+
+def _of_campaigns(connection: Connection, subject: Subject) -> Iterator[tuple[str, str]]:
+    rows = connection.execute(
+        select(campaign.c.name, campaign.c.plan, company.c.country)
+        .join(company, company.c.id == campaign.c.company_id)
+        .where(campaign.c.state.not_in(_OVER))
+    )
+    for row in rows:
+        name = choose(subject.settings, terms_of(row.plan).gateway, row.country)
+        if name is not None:
+            yield name, f"campaign {row.name}"
+
+
+def money_in_doubt(subject: Subject) -> CheckResult:
+    """No payment may be in doubt for long, and none only authorised and forgotten."""
+    engine = open_database(subject.settings.database)
+    try:
+        with engine.connect().execution_options(dialer_readonly=True) as connection:
+            doubt = unresolved.unresolved(connection, datetime.now(UTC))
+            held = unresolved.uncaptured(connection)
+    except (SQLAlchemyError, OSError):
+        return ok("payments", "not looked at: see the database")
+    finally:
+        engine.dispose()
+    complaint = resolving.complaint(doubt)
+    if complaint is not None:
+        return warning(
+            "payments",
+            complaint,
+            "see that a worker runs (`dialer worker`) and that the gateway answers",
+        )
+    if held:
+        return warning(
+            "payments",
+            f"{held} authorised and not captured: the money is only held, and lapses",
+            "`dialer payments --uncaptured` lists them; `dialer payments capture` takes the money,"
+            " `dialer payments void` lets it go",
+        )
+    return ok(
+        "payments", f"{doubt.count} in doubt, being looked up" if doubt.count else "all settled"
+    )
+
+
+CHECKS = (gateways, money_in_doubt)
