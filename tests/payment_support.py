@@ -101,20 +101,20 @@ class Till:
 
     def request(self, minor: int = OWED, **changes: Any) -> PaymentRequest:
         """To pay by the call."""
-        new = PaymentRequest(
-            account_id=self.account_id,
-            amount=Money(minor, "EUR"),
-            mode=PaymentMode.CHARGE,
-            gateway="test",
-            source=PaymentSource.CALL,
-            session_id=self.session_id,
-            attempt_id=self.attempt_id,
-            number=self.number,
-            brand=Brand.VISA,
-            last_four="4242",
-            fingerprint="f" * 64,
-        )
-        return replace(new, **changes)
+        values: dict[str, Any] = {
+            "account_id": self.account_id,
+            "amount": Money(minor, "EUR"),
+            "mode": PaymentMode.CHARGE,
+            "gateway": "test",
+            "source": PaymentSource.CALL,
+            "session_id": self.session_id,
+            "attempt_id": self.attempt_id,
+            "number": self.number,
+            "brand": Brand.VISA,
+            "last_four": "4242",
+            "fingerprint": "f" * 64,
+        }
+        return PaymentRequest(**values | changes)
 
     def try_begin(self, minor: int = OWED, **changes: Any) -> Begun | NotBegun:
         """Whatever comes of it."""

@@ -116,17 +116,22 @@ def offer(
     the whole.
     """
     stands = ledger.balances(connection, [account_id]).get(account_id)
-    if stands is None or stands.open <= 0:
+    if stands is None:
         return None
+    whole = stands.open - stands.overpaid
     under_way = rows.open_payment(connection, account_id)
-    if under_way is not None and not _expired(under_way, now):
+    if under_way is not None:
+        if not _expired(under_way, now):
+            return None
+        whole += under_way.amount.minor  # it never left: ``begin`` takes its reservation back
+    if whole <= 0:
         return None
-    percent = -(-stands.open * terms.minimum_percent // 100)
+    percent = -(-whole * terms.minimum_percent // 100)
     part = -(-stands.claim // terms.instalments) if terms.instalments > 0 else 0
     return PayOffer(
-        whole=Money(stands.open, stands.currency),
-        minimum=min(stands.open, max(1, percent, terms.minimum_minor)),
-        instalment=part if 0 < part < stands.open else None,
+        whole=Money(whole, stands.currency),
+        minimum=min(whole, max(1, percent, terms.minimum_minor)),
+        instalment=part if 0 < part < whole else None,
     )
 
 
