@@ -360,7 +360,7 @@ class Stripe:
 
     def _decided(self, intent: dict[str, Any], verdict: Verdict, charge: Charge | None) -> None:
         """The intent after the bank's word."""
-        if charge is None:
+        if charge is None or verdict is Verdict.REFUSE:
             return
         intent["latest_charge"] = charge.ref
         if verdict is Verdict.APPROVE:
