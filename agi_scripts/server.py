@@ -10,15 +10,14 @@ import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from agi_scripts import flow, machine, metrics
-from agi_scripts.session import Ivr, UnknownCall
+from agi_scripts import metrics
 from agi_scripts.sounds import MissingSound
-from agi_scripts.wire import Agi, Garbage, Gone
+from agi_scripts.wire import Agi, Garbage, Gone, UnknownCall
 from dialer import metrics as shared
 from dialer.flow.errors import FlowError
 from dialer.logs import about_attempt, get_logger
@@ -26,10 +25,25 @@ from dialer.switch import names
 
 log = get_logger(__name__)
 
-Entry = Callable[[Agi, Ivr], None]
 
-ENTRIES: Mapping[str, Entry] = {names.AGI_FLOW: flow.run, names.AGI_MACHINE: machine.run}
-"""The path of the request -> what runs."""
+class Host(Protocol):
+    """What the entries of a server share; safe for many threads."""
+
+    def say_goodbye(self, agi: Agi) -> None:
+        """End a session that cannot go on. Raises Gone."""
+
+
+Entry = Callable[[Agi, Any], None]
+"""Called with the channel and the host."""
+
+
+def flow_entries() -> Mapping[str, Entry]:
+    """The path of the request -> what runs, for the server that interprets flows."""
+    # Not above: the server that hears cards serves neither, and loads as little as can be.
+    from agi_scripts import flow, machine
+
+    return {names.AGI_FLOW: flow.run, names.AGI_MACHINE: machine.run}
+
 
 MOST_SESSIONS = 2000
 BACKLOG = 1024
@@ -58,20 +72,20 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class AgiServer:
-    """Serves the entries on a port; ``port`` 0 takes a free one."""
+    """Serves the entries (those of flows unless told) on a port; ``port`` 0 takes a free one."""
 
     def __init__(
         self,
-        ivr: Ivr,
+        ivr: Host,
         host: str,
         port: int,
         *,
-        entries: Mapping[str, Entry] = ENTRIES,
+        entries: Mapping[str, Entry] | None = None,
         most_sessions: int = MOST_SESSIONS,
     ) -> None:
         """Listens at once. Raises IvrError where the port is taken."""
         self._ivr = ivr
-        self._entries = entries
+        self._entries = flow_entries() if entries is None else entries
         self._room = threading.BoundedSemaphore(most_sessions)
         self._active = 0
         self._idle = threading.Condition()
@@ -80,7 +94,7 @@ class AgiServer:
         except OSError as error:
             raise IvrError(
                 f"the IVR cannot listen on {host}:{port} ({error.strerror}): end the other "
-                "process there or set DIALER_AGI_PORT"
+                "process there or set DIALER_AGI_PORT (DIALER_PAYMENTS_AGI_PORT)"
             ) from error
         self._thread = threading.Thread(
             target=self._listener.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True

@@ -14,7 +14,7 @@ from agi_scripts.paying import Till
 from agi_scripts.player import Player
 from agi_scripts.shelf import Shelf
 from agi_scripts.sounds import Sounds
-from agi_scripts.wire import Agi
+from agi_scripts.wire import Agi, UnknownCall
 from dialer.config import Settings
 from dialer.flow.nodes.identity import factor_of
 from dialer.flow.prompts import NEUTRAL_GOODBYE, name_fragment
@@ -23,10 +23,6 @@ from dialer.flow.words import LANGUAGES
 from dialer.payments.gateways import choose
 from dialer.store.outcomes import Call, load_call
 from dialer.switch import names
-
-
-class UnknownCall(Exception):
-    """No attempt of ours: the channel was not made by the engine."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ class Garbage(Exception):
     """Whatever connected does not speak AGI."""
 
 
+class UnknownCall(Exception):
+    """No attempt of ours: the channel was not made by the engine."""
+
+
 class Lines:
     """Lines from a socket, each before a deadline."""
 
