@@ -27,6 +27,12 @@ def outcome_reported(agi: Agi, outcome: Outcome) -> None:
     _send(agi, names.KIND_OUTCOME, {names.H_OUTCOME: outcome.value})
 
 
+def payment_progress(agi: Agi, node: str, **masked: str) -> None:
+    """How far a payment has come; the headers by the names of ``names.H_...``, no digit of a
+    card among them."""
+    _send(agi, names.KIND_PAYMENT, {names.H_NODE: node, **masked})
+
+
 def _send(agi: Agi, kind: str, headers: dict[str, str]) -> None:
     fields = [f"{name}: {value}" for name, value in {names.H_KIND: kind, **headers}.items()]
     agi.appexec("UserEvent", ",".join([names.FLOW_EVENT, *fields]))

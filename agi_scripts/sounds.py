@@ -42,6 +42,15 @@ class Sounds:
             raise MissingSound(f"prompt {language}/{key} has no sound: run `dialer prompts`")
         return f"{self._folder}/{language}/{key}"
 
+    def silence(self) -> str:
+        """Half a second without a sound, for a line on which something goes on. Raises OSError."""
+        made = self._folder / PAUSES / "half-a-second"
+        for ending, sample in SILENCE.items():
+            target = Path(f"{made}{ending}")
+            if not target.is_file():
+                _write_whole(target, sample * 4000)
+        return str(made)
+
     def followed_by_silence(self, path: str, seconds: int) -> str:
         """The same sound with whole seconds of silence behind it, made when first asked for.
 

@@ -66,13 +66,16 @@ def load_session(connection: Connection, session_id: str) -> PaySession | None:
     return None if row is None else _session(row)
 
 
-def earlier_session(connection: Connection, account_id: int, now: datetime) -> PaySession | None:
-    """The newest session of this debt that agreed to an amount and did not end in a payment, not
-    older than ``RESUMES_FOR``."""
+def earlier_session(
+    connection: Connection, account_id: int, now: datetime, *, but: str = ""
+) -> PaySession | None:
+    """The newest session of this debt (``but``: another than this one), if it agreed to an amount
+    and did not end in a payment, not older than ``RESUMES_FOR``."""
     row = connection.execute(
         select(pay_session)
         .where(
             pay_session.c.account_id == account_id,
+            pay_session.c.id != but,
             pay_session.c.started_at > now - RESUMES_FOR,
         )
         .order_by(pay_session.c.started_at.desc())
