@@ -30,7 +30,7 @@ def texts(language: str) -> Prompts:
 
 
 def facts(language: str = "es", variant: str = "") -> Facts:
-    """A debtor; ``variant``: landline, named, or undocumented."""
+    """A debtor; ``variant``: landline, named, undocumented, or cards."""
     one = Facts(
         language=language,
         today=TODAY,
@@ -50,4 +50,6 @@ def facts(language: str = "es", variant: str = "") -> Facts:
             return replace(one, debtor_name="Carmen Ruiz")
         case "undocumented":
             return replace(one, factor=None)
+        case "cards":
+            return replace(one, cards=True)
     raise ValueError(variant)

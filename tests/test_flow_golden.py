@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flows import FACTOR, facts, shipped, texts
 
+from dialer.domain.payment import PayResult
 from dialer.flow.interpreter import step
 from dialer.flow.nodes import Identity, Question
 from dialer.flow.transcript import as_input, play
@@ -49,6 +50,14 @@ CONVERSATIONS: dict[str, dict[str, Conversation]] = {
         "hangs up after confirming": ("", "1 x"),
         "hangs up over the disclosure": ("", "1 5678 ~x"),
         "hangs up over the goodbye": ("", "1 5678 0 ~x"),
+        "pays by card": ("cards", "1 5678 1 =success"),
+        "pays by card and hangs up over the goodbye": ("cards", "1 5678 1 =success ~x"),
+        "has the card declined": ("cards", "1 5678 1 =declined"),
+        "wants a person in the middle of paying": ("cards", "1 5678 1 =wants-agent"),
+        "pays, and the bank does not answer": ("cards", "1 5678 1 =gateway-timeout-unknown"),
+        "tries too many cards": ("cards", "1 5678 1 =limit-reached"),
+        "leaves the payment and gets the link": ("cards", "1 5678 1 =caller-interrupted-with-star"),
+        "hangs up in the middle of the card": ("cards", "1 5678 1 x"),
     },
     "second_try": {
         "asks for the link": ("", "1 5678 1"),
@@ -57,6 +66,8 @@ CONVERSATIONS: dict[str, dict[str, Conversation]] = {
         "wants no more calls": ("", "9"),
         "has a landline and promises": ("landline", "1 5678 1 2"),
         "presses nothing": ("", "- -"),
+        "asks for the link by SMS": ("", "1 5678 3"),
+        "pays by card": ("cards", "1 5678 1 =success"),
     },
     "machine": {"takes the message": ("", "")},
 }
@@ -105,6 +116,8 @@ def _words(name: str, state: State) -> list[tuple[str, ...]]:
     node = shipped(name).nodes[state.node]
     if state.wait is Wait.SAID:
         return [("~x",)]
+    if state.wait is Wait.PAYMENT:
+        return [(f"={result}",) for result in PayResult] + [("x",)]
     assert isinstance(node, Question)
     found: list[tuple[str, ...]] = [(key,) for key in sorted(node.keys)]
     if isinstance(node, Identity):
@@ -152,7 +165,7 @@ def _ways(name: str, variant: str) -> list[str]:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_every_way(name: str) -> None:
     parts = []
-    for variant in ("", "landline", "undocumented"):
+    for variant in ("", "landline", "undocumented", "cards"):
         parts.append("\n".join([f"== {variant or 'mobile'}", *_ways(name, variant), ""]))
     _golden(f"{name}.ways.txt", "\n".join(parts))
 
@@ -165,7 +178,7 @@ def test_the_ways_hang_up_at_every_node_that_waits(name: str) -> None:
     }
     left = {
         line.split(" nothing:")[1].split()[0]
-        for variant in ("", "landline", "undocumented")
+        for variant in ("", "landline", "undocumented", "cards")
         for line in _ways(name, variant)
         if line.split(" nothing:")[0].rstrip().endswith("x")
     }

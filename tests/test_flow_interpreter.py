@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.domain.model import Outcome
+from dialer.domain.payment import PayResult, PayStep, PayTimes
 from dialer.flow.errors import FlowError
 from dialer.flow.graph import bounds
 from dialer.flow.interpreter import step
 from dialer.flow.model import Flow
+from dialer.flow.nodes import Pay
+from dialer.flow.nodes.pay import ASKED
 from dialer.flow.prompts import spoken
 from dialer.flow.transcript import play
 from dialer.flow.values import (
@@ -28,10 +31,12 @@ from dialer.flow.values import (
     Keys,
     MakePromise,
     NoteKey,
+    PaymentDone,
     Said,
     Say,
     Started,
     State,
+    TakePayment,
     TimedOut,
     Wait,
 )
@@ -40,9 +45,10 @@ ANSWERS = st.one_of(
     st.sampled_from([Keys(key) for key in "0123456789*#"]),
     st.sampled_from([Keys(FACTOR), Keys("0000"), Keys("12"), Keys("1*3#")]),
     st.just(TimedOut()),
+    st.sampled_from([PaymentDone(result) for result in PayResult]),
 )
 FLOWS = st.sampled_from(["reminder", "second_try"])
-VARIANTS = st.sampled_from(["", "landline", "named", "undocumented"])
+VARIANTS = st.sampled_from(["", "landline", "named", "undocumented", "cards"])
 LANGUAGES = st.sampled_from(["es", "en"])
 
 
@@ -58,11 +64,22 @@ def _run(
             given: Input = Said()
         else:
             given = left.pop(0) if left else HungUp()
-            if state.wait is Wait.SAID and isinstance(given, TimedOut):
+            if state.wait is Wait.SAID and isinstance(given, TimedOut | PaymentDone):
                 given = Said()
+            given = _fitting(state, given)
         state, commands = step(flow, State.from_json(state.to_json()), given)
         done += commands
     return state, done
+
+
+def _fitting(state: State, given: Input) -> Input:
+    """A payment ends with a result, and nothing else does."""
+    paying = state.wait is Wait.PAYMENT
+    if paying and not isinstance(given, PaymentDone | HungUp):
+        return PaymentDone(PayResult.DECLINED)
+    if not paying and isinstance(given, PaymentDone):
+        return TimedOut()
+    return given
 
 
 def _can_be_stopped(commands: tuple[Command, ...]) -> bool:
@@ -102,7 +119,7 @@ def test_nobody_gets_more_than_two_guesses(answers: list[Input]) -> None:
     left: list[Input] = [Keys("1"), *answers]
     while state.wait is not Wait.NOTHING:
         given = Said() if state.wait is Wait.SAID else (left.pop(0) if left else HungUp())
-        state, commands = step(flow, state, given)
+        state, commands = step(flow, state, _fitting(state, given))
         done += commands
     guesses = [c for c in done if isinstance(c, NoteKey) and "x" in c.key]
     assert len(guesses) <= 2
@@ -223,3 +240,101 @@ def test_answers_beyond_the_end_are_an_error() -> None:
         play(shipped("reminder"), texts("es"), facts(), ["2", "1"])
     with pytest.raises(FlowError, match="no answer"):
         play(shipped("reminder"), texts("es"), facts(), ["one"])
+
+
+# --- paying -----------------------------------------------------------------------------------
+
+
+def _at_the_payment() -> tuple[State, tuple[Command, ...]]:
+    flow = shipped("reminder")
+    state, commands = step(flow, State(), Started(facts("es", "cards")))
+    for answer in (Keys("1"), Keys(FACTOR), Said(), Keys("1")):
+        state, commands = step(flow, state, answer)
+    return state, commands
+
+
+def test_a_payment_is_handed_over_with_what_the_node_asks_for() -> None:
+    state, commands = _at_the_payment()
+    assert state.wait is Wait.PAYMENT
+    node = shipped("reminder").nodes["pay"]
+    assert isinstance(node, Pay)
+    assert commands == (NoteKey("menu", "1"), TakePayment("pay", node.spec()))
+    assert State.from_json(state.to_json()) == state
+
+
+@pytest.mark.parametrize("result", list(PayResult))
+def test_every_result_of_a_payment_has_one_way_and_only_success_is_paid(result: PayResult) -> None:
+    flow = shipped("reminder")
+    state, _ = _at_the_payment()
+    state, commands = step(flow, state, PaymentDone(result))
+    if result is PayResult.CALLER_HUNG_UP:
+        assert state.wait is Wait.NOTHING
+        assert state.outcome is Outcome.INCOMPLETE
+    else:
+        assert state.wait is Wait.SAID
+        assert state.node != "pay"
+    paid = [one for one in commands if isinstance(one, Conclude) and one.outcome is Outcome.PAID]
+    assert paid == ([Conclude("pay", Outcome.PAID)] if result is PayResult.SUCCESS else [])
+    assert (state.outcome is Outcome.PAID) == (result is PayResult.SUCCESS)
+
+
+def test_hanging_up_in_a_payment_is_incomplete() -> None:
+    state, _ = _at_the_payment()
+    state, commands = step(shipped("reminder"), state, HungUp())
+    assert commands == (Conclude("pay", Outcome.INCOMPLETE), End("pay"))
+
+
+def test_keys_cannot_come_to_the_flow_while_a_card_is_taken() -> None:
+    state, _ = _at_the_payment()
+    for answer in (Keys("4"), TimedOut(), Said()):
+        with pytest.raises(FlowError, match="node pay"):
+            step(shipped("reminder"), state, answer)
+
+
+def test_a_result_without_a_payment_is_refused() -> None:
+    flow = shipped("reminder")
+    state, _ = step(flow, State(), Started(facts()))
+    with pytest.raises(FlowError, match="PaymentDone"):
+        step(flow, state, PaymentDone(PayResult.SUCCESS))
+
+
+def test_without_cards_the_way_of_unavailable_is_gone_at_once() -> None:
+    plain = play(shipped("reminder"), texts("en"), facts("en"), ["1", FACTOR, "1"])
+    given = ["1", FACTOR, "1", "=card-entry-unavailable"]
+    taken = play(shipped("reminder"), texts("en"), facts("en", "cards"), given)
+    assert [line for line in taken if "payment at" not in line and "> =" not in line] == plain
+
+
+def test_keys_typed_ahead_are_no_part_of_a_card() -> None:
+    nodes = {
+        "hello": {"type": "identity", "say": "ask_document", "matched": "news",
+                  "on_timeout": {"then": "bye"}, "on_no_match": {"then": "bye"},
+                  "unavailable": "bye"},
+        "news": {"type": "say", "say": "disclosure", "next": "pay"},
+        "pay": {"type": "pay", "paid": "bye", "unknown": "bye", "link": "bye", "agent": "bye"},
+        "bye": {"type": "end", "say": "goodbye"},
+    }  # fmt: skip
+    flow = Flow.model_validate({"name": "ahead", "start": "hello", "nodes": nodes})
+    state, _ = step(flow, State(), Started(facts("es", "cards")))
+    for answer in (Keys(FACTOR), Keys("4")):
+        state, _ = step(flow, state, answer)
+    assert (state.wait, state.typed) == (Wait.PAYMENT, "")
+
+
+def test_numbers_for_all_fields_and_for_some() -> None:
+    ways = {"type": "pay", "paid": "a", "unknown": "a", "link": "a", "agent": "a"}
+    plain = Pay.model_validate(ways).spec()
+    assert plain.attempts_at(PayStep.CARD_NUMBER) == 3
+    assert plain.times_at(PayStep.EXPIRATION_DATE) == PayTimes(8, 4)
+    all_ = Pay.model_validate(
+        ways | {"attempts": 2, "first_timeout": 12, "inter_timeout": 6}
+    ).spec()
+    assert {all_.attempts_at(step) for step in ASKED} == {2}
+    assert {all_.times_at(step) for step in ASKED} == {PayTimes(12, 6)}
+    some = Pay.model_validate(
+        ways | {"attempts": {"number": 1}, "first_timeout": {"payment-card-number": 20}}
+    ).spec()
+    assert some.attempts_at(PayStep.CARD_NUMBER) == 1
+    assert some.attempts_at(PayStep.SECURITY_CODE) == 3
+    assert some.times_at(PayStep.CARD_NUMBER) == PayTimes(20, 5)
+    assert some.times_at(PayStep.SECURITY_CODE) == PayTimes(10, 4)

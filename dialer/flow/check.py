@@ -22,7 +22,8 @@ from dialer.flow.graph import (
 from dialer.flow.interpreter import MAX_VISITS
 from dialer.flow.model import Flow, FlowKind, load_named
 from dialer.flow.nodes import Exit, ExitKind, Identity, Menu, Pay, Question
-from dialer.flow.nodes.pay import PayExit
+from dialer.flow.nodes.pay import PayExit, PayPrompt
+from dialer.flow.pay_prompts import PAY_PLACEHOLDERS, default_prompts, must_say, placeholders_at
 from dialer.flow.prompts import (
     GIVEN,
     NEUTRAL_GOODBYE,
@@ -194,13 +195,18 @@ def _values(flow: Flow, prompts: Catalogue) -> Found:
         value: reachable(flow, [flow.start], closed=nodes) for value, nodes in givers.items()
     }
     for name, key, when in _said(flow):
+        if isinstance(flow.nodes[name], Pay):
+            continue  # see _payment_prompts
         if when is not None and when not in OPTIONAL:
             yield Problem(
                 flow.name, name, "values", f"when: {when} is nothing that can be missing",
                 f"use one of {', '.join(sorted(OPTIONAL))}",
             )  # fmt: skip
         for value in sorted(_placeholders(key, flow, prompts)):
-            if value not in PLACEHOLDERS:
+            if value in PAY_PLACEHOLDERS:
+                what = f"{key} says {{{value}}}, which only a payment has"
+                todo = "say it in the prompts: of a pay node"
+            elif value not in PLACEHOLDERS:
                 what = f"{key} has {{{value}}}, which is no value"
                 todo = f"use one of {', '.join(sorted(PLACEHOLDERS))}"
             elif value in OPTIONAL and value != when:
@@ -212,6 +218,48 @@ def _values(flow: Flow, prompts: Catalogue) -> Found:
             else:
                 continue
             yield Problem(flow.name, name, "values", what, todo)
+
+
+def _payment_prompts(flow: Flow, prompts: Catalogue) -> Found:
+    """What a payment says has values at that point of it, and names what is agreed to."""
+    for name, node in flow.nodes.items():
+        if not isinstance(node, Pay):
+            continue
+        for key, allowed in default_prompts().items():
+            for value in sorted(_placeholders(key, flow, prompts) - allowed):
+                have = ", ".join(f"{{{one}}}" for one in sorted(allowed)) or "no placeholder"
+                yield Problem(
+                    flow.name, name, "values",
+                    f"{key} says {{{value}}}, which has no value when it is said",
+                    f"word it with {have}",
+                )  # fmt: skip
+        for prompt in node.prompts:
+            yield from _payment_prompt(flow, name, node, prompt, prompts)
+
+
+def _payment_prompt(
+    flow: Flow, name: str, node: Pay, prompt: PayPrompt, prompts: Catalogue
+) -> Found:
+    allowed = placeholders_at(prompt.for_, node.mode)
+    said: set[str] = set()
+    for key in prompt.say:
+        found = _placeholders(key, flow, prompts)
+        said |= found
+        for value in sorted(found - allowed):
+            have = ", ".join(f"{{{one}}}" for one in sorted(allowed)) or "no placeholder"
+            yield Problem(
+                flow.name, name, "values",
+                f"{key} says {{{value}}}, which has no value at {prompt.word}",
+                f"word it with {have}",
+            )  # fmt: skip
+    missing = must_say(prompt.for_, node.mode) - said
+    if missing:
+        yield Problem(
+            flow.name, name, "values",
+            f"{' and '.join(prompt.say)} at {prompt.word} leaves out "
+            + " and ".join(f"{{{one}}}" for one in sorted(missing)),
+            "nobody agrees to what was not said: say it",
+        )  # fmt: skip
 
 
 def _disclosure(flow: Flow, prompts: Catalogue) -> Found:
@@ -283,8 +331,8 @@ def _paid_once(flow: Flow, _: Catalogue) -> Found:
 
 
 PROOFS: tuple[Callable[[Flow, Catalogue], Found], ...] = (
-    _kind, _reachable, _ways_out, _bounded, _texts, _values, _disclosure, _opt_out, _one_outcome,
-    _paid_once,
+    _kind, _reachable, _ways_out, _bounded, _texts, _values, _payment_prompts, _disclosure,
+    _opt_out, _one_outcome, _paid_once,
 )  # fmt: skip
 
 

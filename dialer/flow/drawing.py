@@ -143,7 +143,9 @@ def _box(flow: Flow, name: str, shared: set[str], prompts: Prompts | None) -> _B
     node = flow.nodes[name]
     text: list[str] = []
     spoken = node.spoken()
-    if prompts is not None and spoken:
+    if node.about:
+        text = _wrap(node.about, 34, TEXT_LINES)
+    elif prompts is not None and spoken:
         prompt = prompts.by_key.get(spoken[0].choices[-1][0])
         text = _wrap(prompt.text, 34, TEXT_LINES) if prompt else []
     by_target: dict[str, list[str]] = {}
@@ -185,9 +187,21 @@ def _lay_out(boxes: dict[str, _Box], arrows: dict[tuple[str, str], _Arrow], star
         for vertex in part.sV:
             x, y = vertex.view.xy
             boxes[vertex.data].x, boxes[vertex.data].y = x + dx, y + dy
+        _push_apart(placed)
         for edge in part.sE:
             edge.view.path = [(x + dx, y + dy) for x, y in edge.view.path]
         left = max(box.x + box.w / 2 for box in placed) + GAP_X
+
+
+def _push_apart(boxes: list[_Box]) -> None:
+    """Boxes of one layer that the layout left one over the other, moved to the right."""
+    layers: dict[int, list[_Box]] = {}
+    for box in boxes:
+        layers.setdefault(round(box.y), []).append(box)
+    for layer in layers.values():
+        layer.sort(key=lambda box: box.x)
+        for one, other in pairwise(layer):
+            other.x = max(other.x, one.x + (one.w + other.w) / 2 + GAP_X)
 
 
 def _svg(flow: Flow, boxes: dict[str, _Box], arrows: list[_Arrow]) -> str:

@@ -82,8 +82,11 @@ class Session:
                     f"asks {command.node}: up to {command.max_digits} of [{command.keys}], "
                     f"{command.first_timeout:g} s{typed}"
                 )
-            case TakePayment(node=node, spec=spec):
-                yield f"takes a payment at {node}: {spec.mode} {' or '.join(spec.amounts)}"
+            case TakePayment():
+                yield (
+                    f"takes a payment at {command.node}: {command.spec.mode} "
+                    f"{' or '.join(command.spec.amounts)}"
+                )
             case NoteKey():
                 yield f"notes key {command.key} at {command.node}"
             case ConfirmIdentity():

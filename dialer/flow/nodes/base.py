@@ -134,6 +134,11 @@ class Node(Strict):
         """Every prompt it can say."""
         return ()
 
+    @property
+    def about(self) -> str:
+        """What it does, where neither its type nor its first prompt tells; ''."""
+        return ""
+
     def outcomes(self) -> tuple[Outcome, ...]:
         """What it can conclude."""
         return ()

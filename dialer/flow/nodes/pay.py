@@ -38,6 +38,7 @@ from dialer.flow.nodes.base import (
     Strict,
     unexpected,
 )
+from dialer.flow.pay_prompts import default_prompts
 from dialer.flow.values import Conclude, Input, PaymentDone, State, TakePayment, Wait
 
 STEPS: dict[str, PayStep] = {
@@ -81,14 +82,7 @@ EXIT_OF: dict[PayResult, PayExit] = {
 
 ERRORS_AT: dict[PayStep, frozenset[PayError]] = {
     PayStep.AMOUNT: frozenset({PayError.INVALID_AMOUNT}),
-    PayStep.CARD_NUMBER: frozenset(
-        {
-            PayError.INVALID_CARD_NUMBER,
-            PayError.INVALID_CARD_TYPE,
-            PayError.DECLINED_SOFT,  # it is asked for again after a decline
-            PayError.DECLINED_HARD,
-        }
-    ),
+    PayStep.CARD_NUMBER: frozenset({PayError.INVALID_CARD_NUMBER, PayError.INVALID_CARD_TYPE}),
     PayStep.EXPIRATION_DATE: frozenset({PayError.INVALID_DATE}),
     PayStep.SECURITY_CODE: frozenset({PayError.INVALID_SECURITY_CODE}),
     PayStep.POSTAL_CODE: frozenset({PayError.INVALID_POSTAL_CODE}),
@@ -125,6 +119,11 @@ class PayPrompt(Strict):
     error: Annotated[tuple[PayError, ...], BeforeValidator(_as_list)] = ()
     attempt: Annotated[tuple[Attempt, ...], BeforeValidator(_as_list)] = ()
     card_type: Annotated[tuple[Brand, ...], BeforeValidator(_as_list)] = ()
+
+    @property
+    def word(self) -> str:
+        """The step as flows name it."""
+        return _word(self.for_)
 
     def rule(self) -> PromptRule:
         """As the conversation takes it."""
@@ -210,9 +209,12 @@ class Pay(Node):
                 known = ", ".join(sorted(possible)) or "none"
                 raise ValueError(f"prompts: {word} never has {error.value}: its errors are {known}")
         for attempt in prompt.attempt:
-            if attempt > self._attempts_at(step):
+            by_submission = step in (PayStep.PROCESSING, PayStep.RESULT)
+            most = self.submissions if by_submission else self._attempts_at(step)
+            if attempt > most:
+                limit = "submissions" if by_submission else "attempts"
                 raise ValueError(
-                    f"prompts: {word} has no attempt {attempt}: raise attempts or remove it"
+                    f"prompts: {word} has no attempt {attempt}: raise {limit} or remove it"
                 )
         for brand in prompt.card_type:
             if brand not in self.brands:
@@ -291,8 +293,14 @@ class Pay(Node):
         )
 
     def spoken(self) -> tuple[Spoken, ...]:
-        """The prompts of its own."""
-        return tuple(Spoken(prompt=key) for one in self.prompts for key in one.say)
+        """What the conversation may say: the prompts given here, and all of its own."""
+        given = [key for one in self.prompts for key in one.say]
+        return tuple(Spoken(prompt=key) for key in dict.fromkeys([*given, *default_prompts()]))
+
+    @property
+    def about(self) -> str:
+        """The mode and the amounts."""
+        return f"{self.mode.value}: {' or '.join(self.amounts)}"
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Paid."""
