@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from dialer.config import Settings
 from dialer.domain import ledger as books
 from dialer.domain.payment import PaymentMode, PaymentOutcome, PaymentState
-from dialer.domain.payment_states import News, Step, advance, look_up_wait
+from dialer.domain.payment_states import News, Step, advance, look_up_wait, news_of
 from dialer.logs import get_logger, mask_text
 from dialer.payments import texting
 from dialer.payments.gateway import Reply
@@ -46,6 +46,13 @@ class Settled:
     changed: bool
     message_id: int | None = None
     contradiction: bool = False
+
+
+def unpaid_news(reply: Reply | None) -> News:
+    """What "declined" means in detail: it may be one that needs action, or our own fault."""
+    if reply is None or reply.outcome in (PaymentOutcome.APPROVED, PaymentOutcome.UNKNOWN):
+        return News.DECLINED
+    return news_of(reply.outcome)
 
 
 def hold(connection: Connection, payment_id: str) -> rows.Payment:

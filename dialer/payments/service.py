@@ -30,7 +30,7 @@ from dialer.domain.payment import (
 from dialer.domain.payment_states import News, absence_believed, look_up_wait, news_of
 from dialer.domain.velocity import Submission, VelocityLimits, limit_reached
 from dialer.logs import get_logger
-from dialer.payments.booking import Settled, UnknownPaymentError, apply, hold
+from dialer.payments.booking import Settled, UnknownPaymentError, apply, hold, unpaid_news
 from dialer.payments.gateway import Found, LookUp, Order, Reply
 from dialer.payments.orders import order_of
 from dialer.payments.webhooks import adopt_strays, settle_webhook
@@ -347,7 +347,7 @@ def _found(look_up: LookUp, held: rows.Payment, now: datetime, settings: Setting
         case Found.APPROVED:
             return News.APPROVED
         case Found.DECLINED:
-            return News.DECLINED
+            return unpaid_news(look_up.reply)
         case Found.CLOSED:
             return News.NOT_CHARGED
         case Found.PENDING:

@@ -15,7 +15,7 @@ from dialer.domain.model import Money
 from dialer.domain.payment import PaymentOutcome, PaymentState
 from dialer.domain.payment_states import News, RefundLife
 from dialer.logs import get_logger
-from dialer.payments.booking import Settled, apply, hold
+from dialer.payments.booking import Settled, apply, hold, unpaid_news
 from dialer.payments.gateway import (
     EventKind,
     RefundReply,
@@ -100,7 +100,7 @@ def _do(
             )  # fmt: skip
         case EventKind.DECLINED:
             return apply(
-                connection, held, News.DECLINED, now, settings, source="webhook",
+                connection, held, unpaid_news(event.reply), now, settings, source="webhook",
                 reply=_reply(event, PaymentOutcome.DECLINED_SOFT),
             )  # fmt: skip
         case EventKind.REFUNDED | EventKind.REFUND_FAILED:
