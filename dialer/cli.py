@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "campaign": ("campaign", "Make, start, pause, stop and explain campaigns."),
         "attempts": ("attempts", "What became of each call, one JSON line each."),
         "report": ("report", "A campaign in figures."),
+        "payments": ("payments", "List, look up, refund, void and capture payments; the books."),
     },
     "What debtors hear": {
         "flow": ("flow", "Check, draw and try flows."),
@@ -43,7 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "carrier": ("switch", "Run the simulated telephone network."),
         "redis": ("redis", "Run the embedded Redis."),
         "ivr": ("ivr", "Interpret flows for answered calls (FastAGI)."),
-        "worker": ("worker", "Send messages."),
+        "worker": ("worker", "Send messages, settle payments in doubt."),
         "web": ("web", "Serve webhooks and payment links."),
         "twilio-double": ("twilio_double", "Run the simulated Twilio."),
         "acquirer-double": ("acquirer_double", "Run the simulated acquirer."),

@@ -107,8 +107,12 @@ def take_look_up(
     connection: Connection, payment_id: str, due: datetime | None, until: datetime
 ) -> bool:
     """Have the look-up of a payment for oneself until then; False where another worker has it, it
-    is not due at ``due`` (None: due or not), or nothing is to be looked up any more."""
-    return _take(connection, payment, payment_id, [PaymentState.UNKNOWN.value], due, until)
+    is not due at ``due``, or nothing is to be looked up any more. None: due or not, and of a
+    payment that waits for the debtor (a link) too."""
+    states = [PaymentState.UNKNOWN.value]
+    if due is None:
+        states.append(PaymentState.NEEDS_ACTION.value)
+    return _take(connection, payment, payment_id, states, due, until)
 
 
 def take_refund(
