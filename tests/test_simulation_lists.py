@@ -15,16 +15,20 @@ from stdnum.es import dni, nie
 from dialer.config import ROOT
 from dialer.domain.model import Disposition
 from dialer.flow.nodes.identity import factor_of
+from dialer.simulation.cards import BINS, behaviour_of, luhn_digit
+from dialer.simulation.debtor_cards import card_of
 from dialer.simulation.leads import COLUMNS, make_leads, write_leads
-from dialer.simulation.personas import PERSONAS, Memory, named, persona_of, table
+from dialer.simulation.payers import PAYERS
+from dialer.simulation.persona import Memory
+from dialer.simulation.personas import EVERYBODY, PERSONAS, named, page, persona_of
 from dialer.speech.debtor_lines import SPOKEN, TONES
 
 TODAY = date(2026, 6, 1)
 
 
 def test_the_page_holds_the_table() -> None:
-    page = (ROOT / "docs" / "personas.md").read_text()
-    assert table() in page, "run: python -m dialer.simulation.personas"
+    there = (ROOT / "docs" / "personas.md").read_text()
+    assert there == page(), "run: python -m dialer.simulation.personas"
 
 
 def test_codes_and_names_are_single() -> None:
@@ -36,7 +40,7 @@ def test_codes_and_names_are_single() -> None:
 
 @pytest.mark.parametrize("persona", PERSONAS.values(), ids=lambda p: p.name)
 def test_each_script_has_its_expectation_and_says_what_can_be_said(persona: object) -> None:
-    from dialer.simulation.personas import Persona
+    from dialer.simulation.persona import Persona
 
     assert isinstance(persona, Persona)
     assert len(persona.expects) == len(persona.scripts)
@@ -115,3 +119,26 @@ def test_the_file_is_what_the_importer_reads(tmp_path: Path) -> None:
         float(row["importe"]) * 100 == pytest.approx(lead.amount)
         for row, lead in zip(rows, leads, strict=True)
     )
+
+
+def test_cards_of_debtors_are_their_own_and_right() -> None:
+    leads = make_leads(300, 7, today=TODAY, personas=list(PAYERS.values()))
+    seen = set()
+    for lead in leads:
+        for kind in lead.persona.cards:
+            card = card_of(lead.phones[0], kind, TODAY)
+            assert len(card.number) == BINS[kind.brand][1]
+            right = luhn_digit(card.number[:-1]) == int(card.number[-1])
+            assert right == (kind.luhn == 0)
+            assert len(card.code) == kind.code_length and int(card.code) > 0
+            assert behaviour_of(card.number) is kind.behaviour
+            seen.add(card.number)
+    assert len(seen) >= len(leads)
+    with_amount = [lead for lead in leads if lead.persona.amount]
+    assert with_amount and all(lead.amount == lead.persona.amount for lead in with_amount)
+    assert {lead.language for lead in leads} == {"es", "en"}
+
+
+def test_nobody_lives_at_two_codes() -> None:
+    assert not set(PERSONAS) & set(PAYERS)
+    assert len({one.name for one in EVERYBODY.values()}) == len(EVERYBODY)

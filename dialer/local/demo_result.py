@@ -11,7 +11,8 @@ from sqlalchemy import Connection, select
 
 from dialer.domain.model import CampaignPlan, LineType
 from dialer.simulation.expected import Expected, Line, expect, totals
-from dialer.simulation.personas import PERSONAS, Persona, persona_of
+from dialer.simulation.persona import Persona
+from dialer.simulation.personas import PERSONAS, persona_of
 from dialer.simulation.witness import WitnessedCall
 from dialer.store import reports
 from dialer.store.tables import attempt, lead, phone

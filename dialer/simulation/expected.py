@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dialer.domain.model import CampaignPlan, Disposition, LineType, StepKind
-from dialer.simulation.personas import Memory, Persona
+from dialer.simulation.persona import Memory, Persona
 
 D = Disposition
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import phonenumbers
 from stdnum.es import dni, nie
 
-from dialer.simulation.personas import PERSONAS, Persona
+from dialer.simulation.persona import Persona
+from dialer.simulation.personas import PERSONAS
 
 # fmt: off
 COLUMNS = (
@@ -104,17 +105,18 @@ def make_leads(
             phones.append(_phone(chance, factor, chance.random() < mobile_share, taken))
         given = chance.choice(_GIVEN)
         name = f"{given} {chance.choice(_FAMILY)} {chance.choice(_FAMILY)}"
+        amount = min(900_000, max(1_500, round(chance.lognormvariate(10.2, 0.9))))
         leads.append(
             MadeUpLead(
                 document=_document(chance, factor, taken),
                 name=name,
                 phones=tuple(phones),
                 reference=f"F-{today.year}-{serial:06d}",
-                amount=min(900_000, max(1_500, round(chance.lognormvariate(10.2, 0.9)))),
+                amount=persona.amount or amount,
                 currency="EUR",
                 due=today - timedelta(days=chance.randint(5, 240)),
                 email=f"{given.lower().translate(_PLAIN)}.{serial}@example.com",
-                language=language,
+                language=persona.language or language,
                 persona=persona,
             )
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dialer.config import Settings
-from dialer.simulation.personas import PERSONAS, Memory, Persona
+from dialer.simulation.debtor_cards import expiry_keys
+from dialer.simulation.persona import Memory, Persona
+from dialer.simulation.personas import EVERYBODY
 from dialer.speech.debtor_lines import ensure_debtor_lines
 from dialer.switch.instance import AsteriskInstance
 from dialer.switch.portable import AsteriskBinary
@@ -31,7 +34,11 @@ def prepare_network(settings: Settings, binary: AsteriskBinary) -> AsteriskInsta
     """
     lines = ensure_debtor_lines(settings)
     folder = render_carrier(
-        settings, binary, [subscriber(persona) for persona in PERSONAS.values()], lines
+        settings,
+        binary,
+        [subscriber(persona) for persona in EVERYBODY.values()],
+        lines,
+        expiry_keys(datetime.now(UTC).date()),
     )
     instance = AsteriskInstance(binary, folder, carrier_ports(settings))
     if instance.leftover_pid() is None:

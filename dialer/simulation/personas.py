@@ -6,10 +6,11 @@ Pure data. The carrier's dialplan is rendered from it (``dialer.simulation.netwo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable
 
 from dialer.domain.model import Disposition as D
+from dialer.simulation.payers import PAYERS
+from dialer.simulation.persona import Memory, Persona
 from dialer.simulation.steps import (
     FACTOR,
     Script,
@@ -27,41 +28,6 @@ from dialer.simulation.steps import (
     stay,
     wait,
 )
-
-
-class Memory(StrEnum):
-    """What a persona goes by to choose its script, where it has several."""
-
-    CALLS = "calls"  # the first call, the second, ...; the last script from then on
-    CALLER_ID = "caller_id"  # the first caller ID it ever saw; any other one
-
-
-@dataclass(frozen=True, slots=True)
-class Persona:
-    """One way to behave.
-
-    ``scripts`` and ``expects`` go call by call (see ``Memory``); the last one holds from then on.
-    ``expects`` is the disposition of the call when the flow is ``reminder`` and the campaign has
-    the default detector. ``weight`` is its share in lists made up by ``dialer.simulation.leads``
-    (0: only on demand).
-    """
-
-    code: str
-    name: str
-    description: str
-    scripts: tuple[Script, ...]
-    expects: tuple[D, ...]
-    memory: Memory = Memory.CALLS
-    weight: float = 1.0
-
-    def script_at(self, call: int) -> Script:
-        """The script of the nth call (from 1)."""
-        return self.scripts[min(call, len(self.scripts)) - 1]
-
-    def expected_at(self, call: int) -> D:
-        """The disposition expected of the nth call (from 1)."""
-        return self.expects[min(call, len(self.expects)) - 1]
-
 
 RINGS = ring(0.4)
 
@@ -188,17 +154,20 @@ _ALL = (
 # fmt: on
 
 PERSONAS: dict[str, Persona] = {persona.code: persona for persona in _ALL}
-"""Every persona by its code. A number ending in another pair of digits is unallocated."""
+"""Every persona that does not pay by card, by its code."""
+
+EVERYBODY: dict[str, Persona] = PERSONAS | PAYERS
+"""All who live on the network. A number ending in another pair of digits is unallocated."""
 
 
 def persona_of(number: str) -> Persona | None:
     """Who lives at a number; None for nobody."""
-    return PERSONAS.get(number[-2:])
+    return EVERYBODY.get(number[-2:])
 
 
 def named(name: str) -> Persona:
     """The persona of that name. Raises KeyError."""
-    for persona in _ALL:
+    for persona in EVERYBODY.values():
         if persona.name == name:
             return persona
     raise KeyError(name)
@@ -206,11 +175,15 @@ def named(name: str) -> Persona:
 
 def table() -> str:
     """The personas as a table in Markdown: the body of docs/personas.md."""
+    return _table(PERSONAS.values())
+
+
+def _table(personas: Iterable[Persona]) -> str:
     lines = [
         "| Last two digits | Name | What it does | Dispositions, call by call |",
         "|---|---|---|---|",
     ]
-    for persona in _ALL:
+    for persona in personas:
         expects = ", then ".join(d.value for d in persona.expects)
         lines.append(f"| {persona.code} | {persona.name} | {persona.description} | {expects} |")
     return "\n".join(lines) + "\n"
@@ -230,9 +203,20 @@ ones. The network forgets whom it has seen when it is started.
 """
 
 
+_PAYERS_PAGE = """
+## Who pays by card
+
+They are there on demand only (`dialer demo --payments`, and by name). The number of the card
+follows from the number of the telephone, and says how the simulated bank treats it; the
+disposition given is that of a campaign whose flow is `reminder`, with the bank there. One that
+hangs up before the bank has answered is `paid` once it has.
+
+"""
+
+
 def page() -> str:
     """The text of docs/personas.md."""
-    return _PAGE + table()
+    return _PAGE + table() + _PAYERS_PAGE + _table(PAYERS.values())
 
 
 if __name__ == "__main__":

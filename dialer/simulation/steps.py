@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dialer.simulation.debtor_cards import CardKind
+
 FACTOR = "${factor}"
 """The debtor's own factor of identity, as keys."""
 
@@ -94,3 +96,30 @@ def refuse(status: int) -> Step:
 def early(line: str) -> Step:
     """Play a line before any answer (early media)."""
     return _step("Progress()", f"Playback(${{lines}}/{line},noanswer)")
+
+
+# --- paying by card --------------------------------------------------------------------------
+
+EXPIRY = "${expiry}"
+"""The expiry date of any made-up card, as keys."""
+
+
+def next_prompt(longest: float = 30.0) -> Step:
+    """Wait until the other side begins to speak again, after the key that was pressed last has
+    stopped what it was saying."""
+    return _step("Wait(0.7)", f"WaitForNoise(120,1,{longest:g})", "Wait(0.5)")
+
+
+def key_number(kind: CardKind, digits: int | None = None) -> Step:
+    """Key in the number of one's card, or only its first ``digits``."""
+    keys = "${card}" if digits is None else f"${{card:0:{digits}}}"
+    return _step(
+        f"Gosub(card,s,1({kind.start},{kind.room},{kind.serial},{kind.luhn},{kind.code_length}))",
+        f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})",
+    )
+
+
+def key_code(digits: int | None = None) -> Step:
+    """Key in the security code of the card whose number was keyed in last."""
+    keys = "${code}" if digits is None else f"${{code:0:{digits}}}"
+    return _step(f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})")

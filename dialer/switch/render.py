@@ -202,10 +202,12 @@ def render_carrier(
     binary: AsteriskBinary,
     subscribers: Sequence[Subscriber],
     lines_dir: Path,
+    card_expiry: str = "",
 ) -> Path:
     """Write the instance folder of the simulated network; returns it.
 
-    ``lines_dir`` holds what its subscribers say. Raises RenderError.
+    ``lines_dir`` holds what its subscribers say; ``card_expiry`` (MMYY) is that of their cards.
+    Raises RenderError.
     """
     return _write_instance(
         settings,
@@ -215,6 +217,7 @@ def render_carrier(
             **_values(settings, binary, "carrier"),
             "subscribers": subscribers,
             "lines_dir": lines_dir,
+            "card_expiry": card_expiry,
             "sip_port": settings.carrier_sip_port,
             "dialer_sip_port": settings.sip_port,
         },
