@@ -29,6 +29,8 @@ TITLE = 34
 SHARED_FROM = 4
 """A node that so many ways lead to is written, not drawn to."""
 TEXT_LINES = 3
+CHIP_CHARS = 32
+"""Of a way that is written into a box: label and target."""
 
 _COLOURS = {
     "say": ("#e8f0fe", "#3b6fb6"),
@@ -152,7 +154,11 @@ def _box(flow: Flow, name: str, shared: set[str], prompts: Prompts | None) -> _B
     for way in node.exits():
         if way.target in shared or way.kind is ExitKind.BACK:
             by_target.setdefault(way.target, []).append(way.label or _SAYS[way.kind])
-    chips = [(", ".join(labels) or "then", target) for target, labels in by_target.items()]
+    chips = [
+        (line.rstrip(","), target)
+        for target, labels in by_target.items()
+        for line in textwrap.wrap(", ".join(labels) or "then", max(8, CHIP_CHARS - len(target)))
+    ]
     outcomes = ", ".join(outcome.value for outcome in node.outcomes())
     return _Box(name, node.type, text, chips, outcomes)
 

@@ -156,7 +156,7 @@ def _in_words(path: Path, item: Any) -> str:
         return f"{where} type {item['ctx']['tag']!r} is not one of {item['ctx']['expected_tags']}"
     if item["type"] == "union_tag_not_found":
         return f"{where} type is missing: add it"
-    return f"{where} {item['msg']}"
+    return f"{where} {item['msg'].removeprefix('Value error, ')}"
 
 
 __all__ = [
