@@ -10,6 +10,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,13 @@ class KeysLine:
             if isinstance(one, BaseException):
                 raise one
         return results
+
+    def wait_for_silence(self) -> None:
+        """Wait until no channel is left: recordings are closed then."""
+        deadline = time.monotonic() + 15
+        while "0 active channels" not in self.instance.rx("core show channels count"):
+            assert time.monotonic() < deadline, "a channel does not end"
+            time.sleep(0.05)
 
     async def _place(self, calls: dict[str, str], record: bool) -> None:
         settings = self.settings

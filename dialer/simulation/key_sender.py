@@ -2,10 +2,10 @@
 
 Asterisk's own SendDTMF holds no key for less than 100 ms; impatient people and machines do. The
 number that is dialled says what to press: ``<way><ms>x<gap>x<wait>x<keys>``, for example
-``r60x40x1000x4111``: way ``r`` (RFC 4733), ``i`` (SIP INFO) or ``t`` (tones in the speech); each
-key held for ``ms`` with ``gap`` ms between; the first one ``wait`` ms after the answer. Of the keys
-``h`` is ``#``, ``s`` is ``*`` and ``w`` a pause of 500 ms. The line is A-law, 20 ms a packet, and
-stays up until the far end hangs up.
+``r60x40x1000x4111``: way ``r`` (RFC 4733), ``i`` (SIP INFO), ``t`` (tones in the speech) or ``b``
+(events of RFC 4733 and tones); each key held for ``ms`` with ``gap`` ms between; the first one
+``wait`` ms after the answer. ``h`` is the key ``#``, ``s`` is ``*``, ``w`` a pause of 500 ms.
+The line is A-law, 20 ms a packet, and stays up until the far end hangs up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAUSE_MS = 500
 _SILENCE = b"\xd5" * SAMPLES
 _EVENTS = "0123456789*#"
 _WRITTEN = {"h": "#", "s": "*", "w": "w"} | {digit: digit for digit in "0123456789"}
-_NUMBER = re.compile(r"(?P<way>[rit])(?P<ms>\d+)x(?P<gap>\d+)x(?P<wait>\d+)x(?P<keys>[0-9hsw]*)")
+_NUMBER = re.compile(r"(?P<way>[ritb])(?P<ms>\d+)x(?P<gap>\d+)x(?P<wait>\d+)x(?P<keys>[0-9hsw]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class Line:
 
     def __init__(self, press: Press, rtp: socket.socket, to: tuple[str, int]) -> None:
         self._rtp, self._to = rtp, to
+        self._both = press.way == "b"
         self._begun = time.monotonic()
         self._sent = 0  # packets
         self._sequence = 0
@@ -93,12 +94,12 @@ class Line:
         for key, ms in _schedule(press):
             if key and press.way == "i":
                 self.infos.append(((at + ms) / 1000, key))
-            if key and press.way == "r":
+            if key and press.way in "rb":
                 packets = ms // PACKET_MS
                 for one in range(packets):
                     event = (_EVENTS.index(key), packets, one)
                     self._events[at // PACKET_MS + one] = event
-            toned = key and press.way == "t"
+            toned = key and press.way in "tb"
             self._speech += _tone_of(key, ms) if toned else _SILENCE[:1] * (8 * ms)
             at += ms
 
@@ -107,10 +108,10 @@ class Line:
         while now >= self._begun + self._sent * PACKET_MS / 1000:
             event = self._events.get(self._sent)
             stamp = self._sent * SAMPLES
-            if event is None:
+            if event is None or self._both:
                 speech = bytes(self._speech[stamp : stamp + SAMPLES])
                 self._packet(8, stamp, speech.ljust(SAMPLES, _SILENCE[:1]))
-            else:
+            if event is not None:
                 self._event(stamp, *event)
             self._sent += 1
 
@@ -182,7 +183,7 @@ class KeySender(SipPeer):
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             lines.append(f"{name}: {invite.headers[name]}{';tag=key' if name == 'To' else ''}")
         lines += [f"Contact: <sip:127.0.0.1:{self.port}>", "Content-Type: application/sdp"]
-        self._send(lines, _sdp(rtp.getsockname()[1], events=press.way == "r"), addr)
+        self._send(lines, _sdp(rtp.getsockname()[1], events=press.way in "rb"), addr)
         line = Line(press, rtp, ("127.0.0.1", int(offered[1])))
         self._lines[invite.call_id] = line
         for after, key in line.infos:

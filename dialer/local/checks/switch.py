@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dialer.local.checks.result import CheckResult, Subject, fault, ok
 from dialer.switch import names
+from dialer.switch.guard import Guard
 from dialer.switch.portable import OLDEST_VERSION, AsteriskNotFound, find_asterisk
 
 NEEDED_MODULES = (
@@ -228,6 +229,22 @@ def wire_logging(subject: Subject) -> CheckResult:
     return ok("traces", "none in the logs")
 
 
+def cards(subject: Subject) -> CheckResult:
+    """Whether the payment process would take a card now."""
+    guard = Guard(subject.settings)
+    try:
+        reasons = guard.check()
+    finally:
+        guard.close()
+    if reasons:
+        return fault(
+            "cards",
+            "none is taken on the keypad: " + "; ".join(reasons),
+            "put that right, " + _AFTER_CHANGE + "; until then debtors are offered the link",
+        )
+    return ok("cards", "nothing in Asterisk writes keys down")
+
+
 def _tail(path: Path) -> str:
     try:
         with path.open("rb") as log:
@@ -246,4 +263,5 @@ RUNNING_CHECKS = (
     call_event_log,
     log_levels,
     wire_logging,
+    cards,
 )
