@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     redsys_secret_key: SecretStr = Field(
         SecretStr(""), validation_alias=_named("REDSYS_SECRET_KEY")
     )
+    mercadopago_api_base: str = Field("", validation_alias=_named("MERCADOPAGO_API_BASE"))
+    mercadopago_payer_email: str = Field("", validation_alias=_named("MERCADOPAGO_PAYER_EMAIL"))
+    mercadopago_cardholder: str = Field(
+        "TITULAR DE LA TARJETA", validation_alias=_named("MERCADOPAGO_CARDHOLDER")
+    )
 
     public_url: str = Field("", description="where the web app is reached from outside")
     pay_link_base: str = Field("", description="base of payment links; default public_url/p")

@@ -88,7 +88,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     hooks = HookSender("http://127.0.0.1:9/", 0.0, 0.0)
     desk = Desk(bank, hooks, settings, Waits(0.0, 0.0, 5.0))
     with serving(desk, 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         base = f"http://127.0.0.1:{server.port}/redsys"
         ours = load_settings(home=tmp_path, gateway_seconds=1.0, redsys_api_base=base)

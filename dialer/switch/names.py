@@ -83,6 +83,8 @@ SECRET_TEST_ACQUIRER: Final = "test_acquirer"
 SECRET_STRIPE_KEY: Final = "stripe_api_key"
 SECRET_STRIPE_WEBHOOK: Final = "stripe_webhook_secret"
 SECRET_REDSYS_KEY: Final = "redsys_secret_key"
+SECRET_MERCADOPAGO_TOKEN: Final = "mercadopago_access_token"
+SECRET_MERCADOPAGO_WEBHOOK: Final = "mercadopago_webhook_secret"
 SECRET_CARRIER_AMI: Final = "carrier_ami"
 CARRIER_AMI_USER: Final = "witness"
 

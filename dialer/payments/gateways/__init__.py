@@ -13,6 +13,7 @@ KNOWN: dict[str, str] = {
     "test": "test_acquirer",
     "stripe": "stripe",
     "redsys": "redsys",
+    "mercadopago": "mercadopago",
 }
 """Name -> module here. Each has ``from_settings(settings) -> Gateway``, which raises ConfigError
 where something is to be set first."""
