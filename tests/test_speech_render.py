@@ -271,7 +271,7 @@ def test_prompts_that_fail_alike_are_told_once(tmp_path: Path) -> None:
     assert report.lacking == report.total - 1 > 100  # the pause needs no voice
     assert len(report.failed) == 4
     assert (
-        report.failed[-1] == f"and {report.total - 3} more: no-such-program-here is not installed"
+        report.failed[-1] == f"and {report.lacking - 3} more: no-such-program-here is not installed"
     )
     assert missing_prompts(settings)[0].endswith(": is missing")
 

@@ -119,7 +119,7 @@ def must_say(step: PayStep, mode: PaymentMode = PaymentMode.CHARGE) -> frozenset
     confirms a card, that was not said."""
     match step:
         case PayStep.AGREE:
-            return _AMOUNT
+            return _AMOUNT & placeholders_at(step, mode)
         case PayStep.CONFIRM:
             return placeholders_at(step, mode) - {"brand"}
     return _NONE

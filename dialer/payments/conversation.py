@@ -320,6 +320,8 @@ def _ask_code(talk: Talk, *before: str) -> Next:
 
 def _heard_code(talk: Talk, given: Given) -> Next:
     """The money is paid: whatever is pressed or not pressed now, it ends well."""
+    if not isinstance(given, (Chosen, NoKey, Again, Leave, KeysLost)):
+        raise _not_asked(talk, given)
     heard = talk.repeats.get(Question.CODE, 0) + 1
     wants_again = given == Chosen(GO) or isinstance(given, (Again, KeysLost))
     if wants_again and heard < talk.spec.attempts_at(PayStep.RESULT):
