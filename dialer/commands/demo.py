@@ -50,6 +50,13 @@ LINE_SECONDS = 5.0
     multiple=True,
     help="Only debtors of this name (docs/personas.md); may be repeated.",
 )
+@click.option("--payments", is_flag=True, help="Debtors pay by card, at a simulated bank.")
+@click.option(
+    "--gateway",
+    default="test",
+    show_default=True,
+    help="With --payments: the gateway between us and the bank.",
+)
 @click.option("--timeout", type=float, help="Give up after so many seconds of calling.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 def demo(
@@ -58,6 +65,8 @@ def demo(
     seed: int,
     json_file: Path | None,
     personas: tuple[str, ...],
+    payments: bool,
+    gateway: str,
     timeout: float | None,
     keep: bool,
 ) -> int:
@@ -79,9 +88,12 @@ def demo(
     settings_home = load_settings().home / "demo"
     os.environ["DIALER_HOME"] = str(settings_home)
     from dialer.local.demo import DemoOptions, Watch, demo_settings, run_demo
+    from dialer.payments.gateways import KNOWN
 
     settings = demo_settings(load_settings())
-    options = DemoOptions(leads, cps, seed, timeout, personas)
+    if payments and gateway not in KNOWN:
+        raise click.UsageError(f"there is no gateway {gateway!r}: use one of {', '.join(KNOWN)}")
+    options = DemoOptions(leads, cps, seed, timeout, personas, payments, gateway)
     click.echo(f"{leads} debtors at {cps:g} calls a second; state and logs in {settings_home}")
     signal.signal(signal.SIGTERM, _interrupt)
     with _Display() as display:
@@ -122,10 +134,12 @@ def _tell(found: dict[str, Any], trunk: str | None) -> int:
             f"{key} {value} ms" for key, value in carrier["redial_latency_ms"].items()
         )
         click.echo(f"hang-up to the next INVITE as the carrier saw it: {times}")
+    if "payments" in found:
+        _tell_payments(found["payments"])
     if found["match"] is None:
         click.echo(f"the calls went to {trunk}: what should have come of them is not known")
         return OK
-    if found["match"]:
+    if found["match"] and _payments_match(found):
         click.echo(f"every one of {found['leads']} debtors came to what was expected")
         return OK
     click.echo(f"{found['differences_total']} debtors came to something else:", err=True)
@@ -136,6 +150,34 @@ def _tell(found: dict[str, Any], trunk: str | None) -> int:
             err=True,
         )
     return FAILED
+
+
+def _tell_payments(found: dict[str, Any]) -> None:
+    money = ", ".join(
+        f"{one['minor']} minor units of {currency} in {one['payments']} payments"
+        for currency, one in found["money"].items()
+    )
+    states = ", ".join(f"{state} {count}" for state, count in found["states"].items())
+    click.echo(f"payments: {states or 'none'}; charged: {money or 'nothing'}")
+    seconds = ", ".join(f"{name} {one['mean']} s" for name, one in found["entry_seconds"].items())
+    click.echo(f"mean time of entry: {seconds or 'nothing was keyed in'}")
+    if found["charged_once"]:
+        click.echo("the bank's ledger and ours agree: everything charged was charged once")
+    for line in (*found["disagreements"], *found["books"]):
+        click.echo(f"  {line}", err=True)
+    for one in found["differences"]:
+        click.echo(
+            f"  lead {one['lead']} ({one['persona']}): payments expected {one['expected']},"
+            f" were {one['observed']}",
+            err=True,
+        )
+
+
+def _payments_match(found: dict[str, Any]) -> bool:
+    paid = found.get("payments")
+    return paid is None or bool(
+        paid["match"] and paid["charged_once"] and paid["cards_as_keyed"] and not paid["books"]
+    )
 
 
 class _Display:

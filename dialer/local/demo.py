@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func, select
 from dialer.config import Settings
 from dialer.domain.model import AttemptState, CampaignPlan, CampaignState, MessageState
 from dialer.importing.run import Options, import_file
+from dialer.local import demo_payments
 from dialer.local.demo_result import Witnessed, result
 from dialer.local.installation import make_database, make_home, make_prompts
 from dialer.local.launch import make_campaign
@@ -35,6 +36,8 @@ from dialer.store.tables import attempt, campaign, lead, message
 ACTOR = "demo"
 CALLER_IDS = ("+34910000101", "+34910000102", "+34910000103", "+34910000104")
 LOOK_SECONDS = 0.5
+KNOWN_SECONDS = 90.0
+"""How long payments may take to be known after the last call."""
 SETTLE_SECONDS = 15.0
 """How long messages may take to be sent after the last call."""
 
@@ -48,6 +51,7 @@ class DemoOptions:
     """``timeout``: seconds for the calls, after which the demo gives up (None: by the size).
 
     ``personas``: names, of whom the debtors are drawn (none: all, by their weight).
+    ``payments``: debtors pay by card, at the simulated bank behind ``gateway``.
     """
 
     leads: int = 300
@@ -55,6 +59,8 @@ class DemoOptions:
     seed: int = 1
     timeout: float | None = None
     personas: tuple[str, ...] = ()
+    payments: bool = False
+    gateway: str = "test"
 
     @property
     def seconds(self) -> float:
@@ -105,21 +111,30 @@ def run_demo(
     ComponentFailed.
     """
     began = time.monotonic()
+    if options.payments:
+        settings = settings.model_copy(update={"gateways": {"*": options.gateway}})
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     engine = _prepare(settings, watch.tell)
     try:
         campaign_id = _make(engine, settings, options, name, watch.tell)
         arguments = {"engine": ["--campaign", name]}
         # An account without an address would be the real Twilio: never from a demo.
-        simulation = Simulation(network=True, twilio=not settings.twilio_api_base)
+        simulation = Simulation(
+            network=True, twilio=not settings.twilio_api_base, acquirer=options.payments
+        )
         with Stack(settings, simulation, arguments=arguments, tell=watch.tell) as stack:
             with _witness(stack) as seen:
                 called = time.monotonic()
                 with engine.begin() as connection:
                     campaigns.change_state(connection, name, Action.START, ACTOR, datetime.now(UTC))
                 _wait_until_over(engine, campaign_id, options, watch)
+                if options.payments:
+                    watch.tell("the last payments are looked up")
+                    demo_payments.wait_until_known(engine, KNOWN_SECONDS)
                 _wait_for_messages(engine, campaign_id)
             found = _result(engine, campaign_id, options, seen())
+            if options.payments:
+                found["payments"] = _payments(engine, campaign_id, settings)
             if settings.trunk is not None and not found["match"]:
                 found["match"] = None  # who lives behind that peer is not known
             found |= {
@@ -186,6 +201,8 @@ def _make(
 def _made_up(options: DemoOptions) -> list[MadeUpLead]:
     try:
         personas = [named(name) for name in options.personas] or None
+        if personas is None and options.payments:
+            personas = demo_payments.cast()
     except KeyError as error:
         known = ", ".join(persona.name for persona in PERSONAS.values())
         raise DemoFailed(f"there is no persona {error}; there are: {known}") from error
@@ -222,6 +239,7 @@ def demo_campaign(name: str, cps: float) -> CampaignFile:
                 "no_input": "never",
                 "incomplete": "never",
             },
+            "payment": {"minimum_percent": 10, "instalments": 3},
             "fallback": [{"redial": {"flow": "second_try"}}, {"sms": {}}, "retry"],
         }
     )
@@ -292,6 +310,12 @@ def _wait_for_messages(engine: Engine, campaign_id: int) -> None:
 
 
 # --- after ---------------------------------------------------------------------------------
+
+
+def _payments(engine: Engine, campaign_id: int, settings: Settings) -> dict[str, Any]:
+    ledger = demo_payments.bank_ledger(settings)
+    with engine.connect().execution_options(dialer_readonly=True) as connection:
+        return demo_payments.payment_result(connection, campaign_id, ledger, demo_payments.today())
 
 
 def _result(
