@@ -124,6 +124,18 @@ def test_try_on_a_landline_and_by_name(own_flows: Path, capsys: pytest.CaptureFi
     assert "concludes incomplete" in said
 
 
+def test_try_with_a_card(own_flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["flow", "try", "reminder", "--cards", "--keys"]
+    assert run([*arguments, "1 5678 1 =success"]) == 0
+    out = capsys.readouterr().out
+    assert "takes a payment at pay: charge whole or part or instalment" in out
+    assert "concludes paid at pay" in out
+    assert run([*arguments, "1 5678 1 4000"]) == 1
+    assert "a payment is under way at pay: answer what becomes of it" in capsys.readouterr().err
+    assert run([*arguments, "1 5678 1 =sucess"]) == 1
+    assert "'=sucess' is no result of a payment: use one of success" in capsys.readouterr().err
+
+
 def test_try_at_the_keyboard(own_flows: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dialer", "flow", "try", "reminder", "--language", "en"],

@@ -139,12 +139,14 @@ def show(name: str, language: str | None, out: Path | None, as_json: bool) -> in
 @click.option("--language", help="What is spoken; default the flow's first language.")
 @click.option(
     "--keys",
-    help='Answers in order, as "1 5678 2": keys, - for none, x hangs up. Without it you are asked.',
+    help='Answers in order, as "1 5678 2": keys, - for none, x hangs up, =success (or another '
+    "result) for what became of a payment. Without it you are asked.",
 )
 @click.option("--company", default="Banco Ejemplo", show_default=True, help="Who calls.")
 @click.option("--amount", default="1234.56 EUR", show_default=True, help="Amount and currency.")
 @click.option("--name", "debtor", help="Name of the debtor, as if its sound had been rendered.")
 @click.option("--landline", is_flag=True, help="The number called takes no SMS.")
+@click.option("--cards", is_flag=True, help="Cards can be taken, as where a gateway is set.")
 @json_option
 def try_(
     name: str,
@@ -154,6 +156,7 @@ def try_(
     amount: str,
     debtor: str | None,
     landline: bool,
+    cards: bool,
     as_json: bool,
 ) -> int:
     """Walk through a flow in the terminal, without telephony.
@@ -175,6 +178,7 @@ def try_(
         takes_sms=not landline,
         debtor_name=debtor,
         callback_number="+34910000000",
+        cards=cards,
     )
     if keys is None and not as_json:
         return _walk(Session(one, prompts, facts))
@@ -187,7 +191,10 @@ def try_(
 
 
 def _walk(session: Session) -> int:
-    click.echo(f"Keys, or nothing for none, or x to hang up. The document ends in {SAMPLE_FACTOR}.")
+    click.echo(
+        "Keys, or nothing for none, or x to hang up; =success or another result for a payment. "
+        f"The document ends in {SAMPLE_FACTOR}."
+    )
     _echo(session.start())
     for _ in range(MOST_ANSWERS):
         if session.over:

@@ -55,7 +55,13 @@ class Session:
         return self.give(Started(self._facts))
 
     def give(self, given: Input) -> list[str]:
-        """Apply one input; what comes of it, a line each."""
+        """Apply one input; what comes of it, a line each. Raises FlowError for one that cannot
+        come here."""
+        if self.state.wait is Wait.PAYMENT and not isinstance(given, PaymentDone | HungUp):
+            raise FlowError(
+                f"a payment is under way at {self.state.node}: answer what becomes of it, as "
+                "=success or =declined, or x to hang up"
+            )
         state, commands = step(self._flow, self.state, given)
         lines = [line for command in commands for line in self._lines(command, state)]
         self.state = State.from_json(state.to_json())
