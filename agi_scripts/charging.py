@@ -49,9 +49,10 @@ def fingerprint(settings: Settings, number: SecretDigits) -> str:
 
 
 class Charge:
-    """A charge on its way. Safe for many threads."""
+    """A charge on its way, since ``begun`` (monotonic). Safe for many threads."""
 
     def __init__(self) -> None:
+        self.begun = time.monotonic()
         self._over = threading.Event()
         self._ended: Ended | None = None
 

@@ -24,3 +24,12 @@ EFFECT_SECONDS = Histogram(
     "Writing one conclusion of a flow to the database.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 15.0),
 )
+
+ENTRY_SECONDS = Histogram(
+    "dialer_payment_entry_seconds",
+    "Keying a field of a payment in, from the end of its prompt.",
+    ["step"],
+    buckets=(1, 2, 4, 6, 8, 10, 15, 20, 30, 45, 60, 90),
+)
+PAY_SESSIONS = Counter("dialer_pay_sessions", "Payments by keypad, by how they ended.", ["result"])
+"""``result`` as in ``domain.payment.PayResult``."""

@@ -50,11 +50,3 @@ class Nobody:
     def wish(self) -> Wish | None:
         """Nothing is asked for."""
         return None
-
-
-class Wished(Exception):
-    """Ends a field: a watcher asked for it."""
-
-    def __init__(self, wish: Wish) -> None:
-        super().__init__(wish.value)
-        self.wish = wish

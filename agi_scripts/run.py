@@ -7,10 +7,10 @@ import signal
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import Engine, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from agi_scripts.database import database_problem, open_for_calls
 from agi_scripts.effects import Enqueue
 from agi_scripts.server import AgiServer
 from agi_scripts.session import Ivr
@@ -23,24 +23,12 @@ from dialer.flow.words import WordsError
 from dialer.health import Check, serve_health
 from dialer.logs import get_logger
 from dialer.messaging.templates import check_templates
-from dialer.store.db import open_database
 from dialer.store.tables import company
 
 log = get_logger(__name__)
 
 DRAIN_SECONDS = 20.0
 """How long calls may go on after the IVR was told to stop."""
-
-
-def open_for_calls(url: str) -> Engine:
-    """The database, never waited for longer than a caller bears silence (PostgreSQL: 3 s to
-    connect, 5 s a statement; SQLite waits for other writers as everywhere)."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.update_query_dict(
-            {"connect_timeout": "3", "options": "-c statement_timeout=5000"}
-        )
-    return open_database(parsed.render_as_string(hide_password=False))
 
 
 def build(settings: Settings, enqueue: Enqueue) -> Ivr:
@@ -57,20 +45,11 @@ def build(settings: Settings, enqueue: Enqueue) -> Ivr:
 def checks(ivr: Ivr) -> dict[str, Check]:
     """What the health page asks."""
     return {
-        "database": lambda: _database(ivr.engine),
+        "database": lambda: database_problem(ivr.engine),
         "flows": ivr.shelf.problems,
         "prompts": lambda: missing_sounds(ivr),
         "messages": lambda: "; ".join(check_templates(ivr.settings.flows_dir / "messages")) or None,
     }
-
-
-def _database(engine: Engine) -> str | None:
-    try:
-        with engine.connect().execution_options(dialer_readonly=True) as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError as error:
-        return f"does not answer ({type(error).__name__}): check DATABASE_URL"
-    return None
 
 
 def missing_sounds(ivr: Ivr) -> str | None:

@@ -17,7 +17,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
 from agi_scripts import wire
-from agi_scripts.run import checks, open_for_calls
+from agi_scripts.database import open_for_calls
+from agi_scripts.run import checks
 from agi_scripts.server import AgiServer, IvrError
 from agi_scripts.sounds import Sounds
 from agi_scripts.wire import Agi

@@ -165,6 +165,9 @@ class Stack:
             words = "listens on" if name in (TWILIO, ACQUIRER) else "is ready"
             return lambda: self.supervisor.said(name, words)
         port = _health_port(s, name)
+        if name == PAYMENTS:
+            # Where it must not take cards it says so to who asks, and flows offer the link.
+            return lambda: health("127.0.0.1", port, name)[1].get("name") == name
         return lambda: health("127.0.0.1", port, name)[0]
 
     def _refuse_taken_ports(self, name: str) -> None:
