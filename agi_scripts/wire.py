@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ ANSWER_SECONDS = 300.0
 """The longest that one command may take: a prompt of three minutes and its question."""
 LONGEST_LINE = 4096
 MOST_LINES = 100
+_SO_TIMESTAMPNS = 35  # socket(7); Python has no name for it
+_TIME = struct.Struct("@ll")
+_TIME_SPACE = socket.CMSG_SPACE(_TIME.size)
 
 _REPLY = re.compile(r"^(\d{3})(?:[ -](.*))?$", re.DOTALL)
 _RESULT = re.compile(r"result=(?P<result>\S*)(?: \((?P<data>.*)\))?(?: endpos=(?P<endpos>\d+))?")
@@ -47,6 +51,12 @@ class Lines:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = b""
+        self.arrived = time.monotonic()
+        """When what was read last had come to this machine's kernel, however long it lay there."""
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        except OSError:
+            pass  # no socket of the network (a test's), or no such kernel: read is arrived
 
     def read(self, deadline: float) -> str:
         """One line without its end. Raises Gone at the end of the stream, TimeoutError at the
@@ -59,11 +69,12 @@ class Lines:
                 raise TimeoutError
             self._socket.settimeout(left)
             try:
-                some = self._socket.recv(LONGEST_LINE)
+                some, told, _, _ = self._socket.recvmsg(LONGEST_LINE, _TIME_SPACE)
             except ConnectionError as error:
                 raise Gone("the connection broke") from error
             if not some:
                 raise Gone("the connection was closed")
+            self.arrived = time.monotonic() - _age(told)
             self._buffer += some
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line.decode("utf-8", "replace").rstrip("\r")
@@ -75,6 +86,16 @@ class Lines:
             self._socket.sendall(line.encode() + b"\n")
         except OSError as error:
             raise Gone("the connection broke") from error
+
+
+def _age(told: list[tuple[int, int, bytes]]) -> float:
+    """Seconds since the data had come, by the kernel's stamp; 0 without one."""
+    for level, kind, value in told:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(value) == _TIME.size:
+            seconds, nanoseconds = _TIME.unpack(value)
+            # The clock may have been set back meanwhile.
+            return float(max(0.0, time.time() - seconds - nanoseconds / 1e9))
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +181,7 @@ class Agi(AGI):  # type: ignore[misc]
             found = _REPLY.match(line)
             if found is None:
                 raise Gone("an answer that is none")
-            self._answered_at = time.monotonic()
+            self._answered_at = self._lines.arrived
             reply = self._understand(found[1], found[2] or "", deadline)
             if hung_up:
                 raise Gone("hung up")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from fixtures_switch import switch_settings
 
@@ -30,23 +30,27 @@ from dialer.switch.instance import AsteriskInstance
 from dialer.switch.portable import AsteriskBinary
 from dialer.switch.product import prepare_product
 
-Session = Callable[[Agi], object]
-"""What a call's session does; its result, or what it raises, is the call's."""
+T = TypeVar("T")
 
 
 @dataclass
 class KeysLine:
-    """``ring`` places calls; each session's result comes back."""
+    """``ring`` places calls; what each session returns or raises comes back."""
 
     settings: Settings
     instance: AsteriskInstance
-    _sessions: dict[str, Session] = field(default_factory=dict)
+    _sessions: dict[str, Callable[[Agi], object]] = field(default_factory=dict)
     _results: dict[str, object] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def ring(
-        self, numbers: Sequence[str], session: Session, *, within: float = 40, record: bool = False
-    ) -> list[object]:
+        self,
+        numbers: Sequence[str],
+        session: Callable[[Agi], T],
+        *,
+        within: float = 40,
+        record: bool = False,
+    ) -> list[T]:
         """Call them all at once; the results in order. Raises what a session raised."""
         ids = [uuid.uuid4().hex for _ in numbers]
         self._sessions.update(dict.fromkeys(ids, session))
@@ -59,7 +63,7 @@ class KeysLine:
         for one in results:
             if isinstance(one, BaseException):
                 raise one
-        return results
+        return cast(list[T], results)
 
     def wait_for_silence(self) -> None:
         """Wait until no channel is left: recordings are closed then."""
