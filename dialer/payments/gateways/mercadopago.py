@@ -155,6 +155,7 @@ class MercadoPago:
             "payment_method_id": method,
             "payer": {"email": self._payer},
             "external_reference": order.payment_id,
+            "metadata": {"order_ref": order.order_ref},
             "description": order.description[:250],
             "capture": order.mode is PaymentMode.CHARGE,
             "binary_mode": True,
@@ -288,6 +289,8 @@ class MercadoPago:
                 trust_env=urlsplit(self._base).hostname not in LOOPBACK,
             )
             listed = response.json() if response.status_code == httpx.codes.OK else None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            return _not_sent("unreachable")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             listed = None
         if not isinstance(listed, list):

@@ -222,12 +222,13 @@ class Redsys:
             "DS_MERCHANT_URLOK": return_url,
             "DS_MERCHANT_URLKO": return_url,
         }
+        answer: Mapping[str, str] | None = None
         try:
             answer = self._rest(order, wire.PAYGOLD, order.amount, fields)
         except (_NeverLeft, _NoAnswer):
-            raise GatewayError(
-                "Redsys did not answer the request for a link", passing=True
-            ) from None
+            pass
+        if answer is None:
+            raise GatewayError("Redsys did not answer the request for a link", passing=True)
         link = answer.get("Ds_UrlPago2Fases")
         if answer.get("Ds_Response") != PAYGOLD_DONE or not link:
             code = answer.get("errorCode") or answer.get("Ds_Response") or "no code"
@@ -301,12 +302,15 @@ class Redsys:
         self, order: Order, kind: str, amount: Money, refund_id: str, done: int
     ) -> RefundReply:
         ref = order.order_ref
+        answer: Mapping[str, str] | None = None
         try:
             answer = self._rest(order, kind, amount, {"DS_MERCHANT_MERCHANTDATA": refund_id})
         except _NeverLeft:
-            raise GatewayError("Redsys cannot be reached", passing=True) from None
+            pass
         except _NoAnswer as lost:
             return RefundReply(RefundState.UNKNOWN, ref, str(lost))
+        if answer is None:
+            raise GatewayError("Redsys cannot be reached", passing=True)
         error = answer.get("errorCode")
         if error is not None:
             # More than is left, or cancelled before: perhaps by an earlier try of this one.
@@ -322,6 +326,19 @@ class Redsys:
             return RefundReply(RefundState.UNKNOWN, ref, answer.get("Ds_Response"))
         return RefundReply(RefundState.REFUSED, ref, f"{code:04d}")
 
+    def _query(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[str | None, list[wire.Operation]] | None:
+        """The query's error or operations; None: no answer that can be understood."""
+        local = urlsplit(self._base).hostname in LOOPBACK
+        url = f"{self._base}{wire.QUERY_PATH}"
+        try:
+            with httpx.Client(timeout=self._seconds, trust_env=not local) as client:
+                answer = client.post(url, content=body, headers=dict(headers))
+            return wire.read_query(answer.content) if answer.is_success else None
+        except (httpx.HTTPError, httpx.InvalidURL, wire.BadAnswer):
+            return None
+
     def _operations(self, order: Order, kind: str) -> list[wire.Operation]:
         """Raises GatewayError."""
         quiet()
@@ -330,18 +347,10 @@ class Redsys:
             "Content-Type": "text/xml;charset=utf-8",
             "SOAPAction": wire.QUERY_ACTION,
         }
-        try:
-            answer = httpx.post(
-                f"{self._base}{wire.QUERY_PATH}",
-                content=body,
-                headers=headers,
-                timeout=self._seconds,
-                trust_env=urlsplit(self._base).hostname not in LOOPBACK,
-            )
-            answer.raise_for_status()
-            error, operations = wire.read_query(answer.content)
-        except (httpx.HTTPError, httpx.InvalidURL, wire.BadAnswer):
-            raise GatewayError("Redsys's query did not answer", passing=True) from None
+        read = self._query(body, headers)
+        if read is None:
+            raise GatewayError("Redsys's query did not answer", passing=True)
+        error, operations = read
         if error == wire.ABSENT:
             return []
         if error is not None or not operations:

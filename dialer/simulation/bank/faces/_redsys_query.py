@@ -79,6 +79,7 @@ def _response(charge: Charge, told: dict[str, str], code: str, minor: int) -> st
         "Ds_SecurePayment": 0,
         "Ds_State": wire.FINISHED,
         "Ds_Response": code,
+        "Ds_AuthorisationCode": charge.auth_code or "",
     }
     inner = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in values.items())
     return f'<Response Ds_Version="0.0">{inner}</Response>'

@@ -150,9 +150,10 @@ class _Till:
             raise _Problem(400, "2062")
         mode = PaymentMode.CHARGE if asked.get("capture", True) else PaymentMode.AUTHORISE
         details = {"external_reference": asked.get("external_reference")}
+        order_ref = str((asked.get("metadata") or {}).get("order_ref"))
         asking = Asking(
-            NAME, key, str(details["external_reference"]), _minor(asked["transaction_amount"]),
-            CURRENCY, mode.value, ref=str(uuid.uuid4().int % 10**12 + 10**11), details=details,
+            NAME, key, order_ref, _minor(asked["transaction_amount"]),
+            CURRENCY, mode.value, ref=str(10**11 + uuid.uuid4().int % 10**11), details=details,
         )  # fmt: skip
         try:
             decision = self._desk.bank.submit(asking, card)
