@@ -109,11 +109,15 @@ def test_cards_are_taken_where_a_gateway_is_named_or_simulated(settings: Setting
     assert simulated.settings.gateways == {"*": "test"}
     base = f"http://127.0.0.1:{settings.acquirer_double_port}"
     assert simulated.settings.test_acquirer_api_base == base
+    assert simulated.settings.stripe_api_base == f"{base}/stripe"
     named = settings.model_copy(update={"gateways": {"ES": "redsys"}})
     assert PAYMENTS in Stack(named).components
     assert ACQUIRER not in Stack(named).components
     both = Stack(named, Simulation(network=True, twilio=True, acquirer=True))
     assert both.settings.gateways == {"ES": "redsys"}
+    given = settings.model_copy(update={"stripe_api_base": "http://127.0.0.1:1"})
+    theirs = Stack(given, Simulation(network=True, twilio=True, acquirer=True)).settings
+    assert theirs.stripe_api_base == "http://127.0.0.1:1"
 
 
 def test_a_taken_port_is_told_by_its_setting(settings: Settings) -> None:

@@ -37,6 +37,8 @@ _COMMANDS: dict[str, tuple[str, ...]] = {PAYMENTS: ("ivr", "--payments")}
 """The command of a component that is not called like it."""
 
 TEST_GATEWAY = "test"
+_FACES = ("stripe", "redsys", "mercadopago")
+"""Gateways that the simulated acquirer can be as well, each below its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +203,12 @@ _PORTS: dict[str, tuple[tuple[str, str], ...]] = {
 def _simulated_acquirer(settings: Settings) -> dict[str, Any]:
     """Settings that lead to the simulated acquirer wherever nobody named a real one."""
     base = f"http://127.0.0.1:{settings.acquirer_double_port}"
-    changes: dict[str, Any] = {}
-    if not settings.test_acquirer_api_base:
-        changes["test_acquirer_api_base"] = base
+    bases = {"test_acquirer": base} | {name: f"{base}/{name}" for name in _FACES}
+    changes: dict[str, Any] = {
+        f"{name}_api_base": where
+        for name, where in bases.items()
+        if not getattr(settings, f"{name}_api_base")
+    }
     if not settings.gateways:
         changes["gateways"] = {"*": TEST_GATEWAY}
     return changes
