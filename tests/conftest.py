@@ -11,6 +11,7 @@ pytest_plugins = [
     "fixtures_db",
     "fixtures_ivr",
     "fixtures_messaging",
+    "fixtures_bank",
     "fixtures_stack",
     "fixtures_switch",
 ]
