@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dialer.domain.model import Money
 from dialer.flow.model import Flow, load_named
@@ -15,6 +16,41 @@ from dialer.flow.values import Facts
 FLOWS = Path(__file__).parent.parent / "ivr_flows"
 FACTOR = "5678"
 TODAY = date(2026, 3, 10)
+
+
+TEXTS = {
+    "hello": "Hello from {company}. Press one or nine.",
+    "digits": "The last four digits, please.",
+    "debt": "You have {amount} to settle since {due_date}.",
+    "choose": "Press one or nine.",
+    "thanks": "Until {promise_date}.",
+    "named": "Hello {debtor_name}.",
+    "bye": "Goodbye.",
+    "neutral_goodbye": "Goodbye.",
+}
+WAYS_OUT = {"on_timeout": {"then": "end"}, "on_wrong_key": {"then": "end"}}
+SOUND: dict[str, Any] = {
+    "name": "sound",
+    "start": "hello",
+    "nodes": {
+        "hello": {"type": "menu", "say": "hello", "keys": {1: "who", 9: "out"}, **WAYS_OUT},
+        "who": {
+            "type": "identity", "say": "digits", "matched": "debt", "unavailable": "end",
+            "on_no_match": {"then": "end"}, "on_timeout": {"then": "end"},
+        },
+        "debt": {"type": "say", "say": "debt", "next": "choose"},
+        "choose": {
+            "type": "menu", "say": "choose", "keys": {1: "promise", 9: "out", "*": "again"},
+            **WAYS_OUT,
+        },
+        "again": {"type": "go_back", "to": "debt", "then": "end"},
+        "promise": {"type": "promise", "in_days": 3, "next": "thanks"},
+        "thanks": {"type": "end", "say": "thanks"},
+        "out": {"type": "opt_out", "next": "end"},
+        "end": {"type": "end", "say": "bye"},
+    },
+}  # fmt: skip
+"""A flow in which each proof holds, and its texts: tests break one at a time."""
 
 
 @cache

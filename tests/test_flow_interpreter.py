@@ -17,6 +17,7 @@ from dialer.flow.graph import bounds
 from dialer.flow.interpreter import step
 from dialer.flow.model import Flow
 from dialer.flow.nodes import Pay
+from dialer.flow.nodes.base import Go
 from dialer.flow.nodes.pay import ASKED
 from dialer.flow.prompts import spoken
 from dialer.flow.transcript import play
@@ -276,6 +277,15 @@ def test_every_result_of_a_payment_has_one_way_and_only_success_is_paid(result: 
     paid = [one for one in commands if isinstance(one, Conclude) and one.outcome is Outcome.PAID]
     assert paid == ([Conclude("pay", Outcome.PAID)] if result is PayResult.SUCCESS else [])
     assert (state.outcome is Outcome.PAID) == (result is PayResult.SUCCESS)
+
+
+def test_a_card_that_is_only_registered_is_not_paid() -> None:
+    pay = Pay.model_validate(
+        {"type": "pay", "mode": "tokenise", "paid": "a", "unknown": "b", "link": "b", "agent": "b"}
+    )
+    move = pay.answer("pay", State(), PaymentDone(PayResult.SUCCESS))
+    assert isinstance(move, Go)
+    assert (move.target, move.commands) == ("a", ())
 
 
 def test_hanging_up_in_a_payment_is_incomplete() -> None:

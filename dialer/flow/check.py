@@ -22,7 +22,7 @@ from dialer.flow.graph import (
 from dialer.flow.interpreter import MAX_VISITS
 from dialer.flow.model import Flow, FlowKind, load_named
 from dialer.flow.nodes import Exit, ExitKind, Identity, Menu, Pay, Question
-from dialer.flow.nodes.pay import PayExit, PayPrompt
+from dialer.flow.nodes.pay import PayPrompt
 from dialer.flow.pay_prompts import PAY_PLACEHOLDERS, default_prompts, must_say, placeholders_at
 from dialer.flow.prompts import (
     GIVEN,
@@ -319,8 +319,7 @@ def _paid_once(flow: Flow, _: Catalogue) -> Found:
     for name, node in flow.nodes.items():
         if not isinstance(node, Pay):
             continue
-        ways: tuple[PayExit, ...] = ("paid", "unknown", "nothing_owed")
-        for way in ways:
+        for way in node.settled:
             behind = reachable(flow, [node.way(way)])
             for other in sorted(n for n in behind if flow.nodes[n].asks_for_money):
                 yield Problem(

@@ -278,8 +278,8 @@ class Pay(Node):
         if not isinstance(given, PaymentDone) or given.result not in EXIT_OF:
             raise unexpected(name, given)
         paid = given.result is PayResult.SUCCESS
-        concluded = (Conclude(name, Outcome.PAID),) if paid else ()
-        return Go(state, self.way(EXIT_OF[given.result]), concluded)
+        concluded = [Conclude(name, outcome) for outcome in self.outcomes() if paid]
+        return Go(state, self.way(EXIT_OF[given.result]), tuple(concluded))
 
     def exits(self) -> tuple[Exit, ...]:
         """Paid, and the others by name."""
@@ -303,8 +303,14 @@ class Pay(Node):
         return f"{self.mode.value}: {' or '.join(self.amounts)}"
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Paid."""
-        return (Outcome.PAID,)
+        """Paid; nothing where no money moves."""
+        return () if self.mode is PaymentMode.TOKENISE else (Outcome.PAID,)
+
+    @property
+    def settled(self) -> tuple[PayExit, ...]:
+        """Ways behind which nobody may be asked for money."""
+        ways: tuple[PayExit, ...] = ("unknown", "nothing_owed")
+        return ways if self.mode is PaymentMode.TOKENISE else ("paid", *ways)
 
 
 def _of(given: float | dict[PayStep, float] | None, step: PayStep, usual: float) -> float:
