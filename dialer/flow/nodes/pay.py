@@ -86,10 +86,19 @@ ERRORS_AT: dict[PayStep, frozenset[PayError]] = {
     PayStep.EXPIRATION_DATE: frozenset({PayError.INVALID_DATE}),
     PayStep.SECURITY_CODE: frozenset({PayError.INVALID_SECURITY_CODE}),
     PayStep.POSTAL_CODE: frozenset({PayError.INVALID_POSTAL_CODE}),
-    PayStep.RESULT: frozenset({PayError.DECLINED_SOFT, PayError.DECLINED_HARD}),
 }
-"""Errors beside the three of every step that waits for keys (``ANYWHERE``)."""
+"""Errors of one step alone."""
 ANYWHERE = frozenset({PayError.INPUT_TIMEOUT, PayError.INPUT_MATCHING_FAILED, PayError.KEYS_LOST})
+"""Errors of every step that waits for keys."""
+DECLINES = frozenset({PayError.DECLINED_SOFT, PayError.DECLINED_HARD})
+AMOUNT_STEPS = (PayStep.AMOUNT_CHOICE, PayStep.AMOUNT, PayStep.AGREE)
+
+
+def errors_at(step: PayStep) -> frozenset[PayError]:
+    """The errors that select prompts at a step."""
+    if step is PayStep.RESULT:
+        return DECLINES
+    return ERRORS_AT.get(step, frozenset()) | (ANYWHERE if step in ASKED else frozenset())
 
 
 def _step(value: Any) -> Any:
@@ -195,6 +204,8 @@ class Pay(Node):
                 f"{where}: {_word(step)} is forbidden in this node: set {_word(step)}: required"
                 " or optional, or remove it here"
             )
+        if step in AMOUNT_STEPS and self.mode is PaymentMode.TOKENISE:
+            raise ValueError(f"{where}: {_word(step)} is not asked by tokenise: remove it")
         if step is PayStep.AMOUNT and AmountChoice.PART not in self.amounts:
             raise ValueError(f"{where}: amount is only asked for a part: add part to amounts")
         if step is PayStep.AMOUNT_CHOICE and len(self.amounts) < 2:
@@ -203,7 +214,7 @@ class Pay(Node):
     def _can_be_said(self, prompt: PayPrompt) -> None:
         step, word = prompt.for_, _word(prompt.for_)
         self._is_asked("prompts", step)
-        possible = ERRORS_AT.get(step, frozenset()) | (ANYWHERE if step in ASKED else frozenset())
+        possible = errors_at(step)
         for error in prompt.error:
             if error not in possible:
                 known = ", ".join(sorted(possible)) or "none"
@@ -261,9 +272,8 @@ class Pay(Node):
     def most_asked(self) -> int:
         """How often the debtor can be asked in one visit: the amount once, the card for each
         submission."""
-        amount = (PayStep.AMOUNT_CHOICE, PayStep.AMOUNT, PayStep.AGREE)
-        once = sum(self._attempts_at(step) for step in amount)
-        each = sum(self._attempts_at(step) for step in ASKED if step not in amount)
+        once = sum(self._attempts_at(step) for step in AMOUNT_STEPS)
+        each = sum(self._attempts_at(step) for step in ASKED if step not in AMOUNT_STEPS)
         return once + self.submissions * each
 
     def enter(self, name: str, state: State) -> Move:
