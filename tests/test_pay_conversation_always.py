@@ -35,6 +35,7 @@ from dialer.payments.conversation import (
     Leave,
     NoKey,
     PayCommands,
+    Question,
     Refused,
     Say,
     Submit,
@@ -43,7 +44,7 @@ from dialer.payments.conversation import (
     step,
 )
 
-AMOUNTS = st.one_of(st.none(), st.integers(0, 600))
+AMOUNTS = st.one_of(st.none(), st.integers(0, 600), st.integers(20, 200))
 ASKED = (AskKey, AskAmount, AskField, Submit, Finish)
 LONGEST = 400
 """Answers after which a conversation that is still going on is taken for one that never ends."""
@@ -63,8 +64,8 @@ beginnings = st.builds(
     offer=st.builds(
         PayOffer,
         st.builds(Money, st.integers(-100, 60000), st.sampled_from(["EUR", "CLP"])),
-        st.integers(0, 60000),
-        st.one_of(st.none(), st.integers(0, 60000)),
+        st.integers(0, 5000),
+        st.one_of(st.none(), st.integers(0, 20000)),
     ),
     resumed_minor=st.one_of(st.none(), st.integers(0, 60000)),
     link=st.booleans(),
@@ -95,7 +96,9 @@ def _answer(draw: st.DrawFn, asked: object, willing: bool) -> Given:
         return draw(st.sampled_from(others))
     match asked:
         case AskKey(_, keys):
-            likely = "1" * 8 if willing else ""
+            likely = "1" * 12 if willing else ""
+            if willing and asked.step is PayStep.AMOUNT_CHOICE:
+                likely = "122222233333"
             return Chosen(draw(st.sampled_from(likely + keys + "05#")))
         case AskAmount():
             return AmountKeyed(draw(AMOUNTS))
@@ -142,7 +145,9 @@ def test_what_always_holds(past: list[tuple[Talk, Given, PayCommands]]) -> None:
     assert sum(isinstance(one, Finish) for one in everything) == 1
     assert isinstance(everything[-1], Finish)
     # Each answer leads to one thing to wait for, and it comes last (nothing while a bank is asked).
-    for _, one, commands in past:
+    for talk, one, commands in past:
+        if isinstance(one, HungUp):  # a payment on its way is waited for
+            assert (commands == ()) == (talk.question is Question.OUTCOME)
         waits = [command for command in commands if isinstance(command, ASKED)]
         hung_up_meanwhile = isinstance(one, HungUp) and not commands
         assert hung_up_meanwhile or (len(waits) == 1 and waits[0] is commands[-1])
@@ -150,6 +155,8 @@ def test_what_always_holds(past: list[tuple[Talk, Given, PayCommands]]) -> None:
     # Money: the amount said last before the agreeing key, within what may be paid.
     submits = [one for one in everything if isinstance(one, Submit)]
     assert len(submits) <= spec.submissions
+    for _, _, commands in past:
+        assert all(0 < minor <= offer.whole.minor for minor in _amounts_said(commands))
     agreed = _agreed_by_key(past)
     for submit in submits:
         if spec.mode is PaymentMode.TOKENISE:
@@ -169,24 +176,30 @@ def test_what_always_holds(past: list[tuple[Talk, Given, PayCommands]]) -> None:
     _card_is_held_only_while_needed(past)
 
 
+def _amounts_said(commands: PayCommands) -> list[int]:
+    """The amounts that the debtor is asked to agree to."""
+    return [
+        amount.minor
+        for command in commands
+        if isinstance(command, Say)
+        for line in command.lines
+        if line.prompt in ("pay_agree", "pay_agree_again", "pay_resume")
+        and isinstance(amount := line.values["pay_amount"], Money)
+    ]
+
+
 def _agreed_by_key(past: list[tuple[Talk, Given, PayCommands]]) -> int | None:
     """The amount in the question that the debtor answered with `1`, read from what was said."""
-    said: Money | None = None
+    said: int | None = None
     at: PayStep | None = None
     agreed: int | None = None
     for _, one, commands in past:
         if at is PayStep.AGREE and one == Chosen("1"):
             assert said is not None
-            agreed = said.minor
+            agreed = said
+        said = next(iter(_amounts_said(commands)), said)
         for command in commands:
             match command:
-                case Say(lines):
-                    amounts = [
-                        line.values["pay_amount"]
-                        for line in lines
-                        if line.prompt in ("pay_agree", "pay_agree_again", "pay_resume")
-                    ]
-                    said = amounts[-1] if amounts and isinstance(amounts[-1], Money) else said
                 case AskKey(step_asked):
                     at = step_asked
                 case AskAmount() | AskField() | Submit():
