@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,15 +26,18 @@ def create_app(desk: Desk) -> Flask:
     """Every face and the control as one Flask application."""
     app = Flask("acquirer_double")
     app.config["PROPAGATE_EXCEPTIONS"] = True  # a connection that is cut is the server's matter
-    for name, blueprint in all_faces(desk).items():
-        blueprint.before_request(_guard(desk, name))
+    faces = all_faces(desk)
+
+    @app.before_request
+    def out_of_order() -> Response | None:
+        """Before a face looks at who asks."""
+        name = request.path.split("/")[1]
+        return desk.out_of_order(name) if name in faces else None
+
+    for name, blueprint in faces.items():
         app.register_blueprint(blueprint, url_prefix=f"/{name}")
     _add_control(app, desk)
     return app
-
-
-def _guard(desk: Desk, name: str) -> Callable[[], Response | None]:
-    return lambda: desk.out_of_order(name)
 
 
 def _add_control(app: Flask, desk: Desk) -> None:
