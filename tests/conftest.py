@@ -14,6 +14,7 @@ pytest_plugins = [
     "fixtures_bank",
     "fixtures_stack",
     "fixtures_switch",
+    "fixtures_payments",
 ]
 
 

@@ -103,11 +103,12 @@ class KeysLine:
 
 
 @contextmanager
-def keys_line(home: Path, binary: AsteriskBinary) -> Iterator[KeysLine]:
-    """Start all of it."""
+def keys_line(home: Path, binary: AsteriskBinary, book: Path | None = None) -> Iterator[KeysLine]:
+    """Start all of it; ``book``: of the telephone (see ``dialer.simulation.key_sender``)."""
     settings = switch_settings(home)
     line = KeysLine(settings, prepare_product(settings, binary))
     command = [sys.executable, "-m", "dialer.simulation.key_sender", str(settings.carrier_sip_port)]
+    command += ["--book", str(book)] if book is not None else []
     sender = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
     try:
         assert sender.stdout is not None and sender.stdout.readline() == b"ready\n"

@@ -6,6 +6,9 @@ number that is dialled says what to press: ``<way><ms>x<gap>x<wait>x<keys>``, fo
 (events of RFC 4733 and tones); each key held for ``ms`` with ``gap`` ms between; the first one
 ``wait`` ms after the answer. ``h`` is the key ``#``, ``s`` is ``*``, ``w`` a pause of 500 ms.
 The line is A-law, 20 ms a packet, and stays up until the far end hangs up.
+
+What does not fit into a number stands in a book: with ``--book FOLDER`` the number 12 does what the
+file ``FOLDER/12`` says.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from dialer.simulation.sip_peer import SipMessage, SipPeer, parse_sip
 from dialer.speech import g711
@@ -139,8 +143,9 @@ class Line:
 class KeySender(SipPeer):
     """Answers every call that says what to press."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, book: Path | None = None) -> None:
         super().__init__(port=port)
+        self._book = book
         self._lines: dict[str, Line] = {}
         self._calls: dict[str, tuple[SipMessage, tuple[str, int]]] = {}
         self._cseq = 0
@@ -171,7 +176,7 @@ class KeySender(SipPeer):
     def _answer(self, invite: SipMessage, addr: tuple[str, int]) -> None:
         if invite.call_id in self._calls:
             return  # a repetition
-        press = read_number(invite.user)
+        press = read_number(self._looked_up(invite.user))
         offered = re.search(r"^m=audio (\d+)", invite.body, re.MULTILINE)
         if press is None or offered is None:
             self._reply(invite, "404 Not Found", addr)
@@ -188,6 +193,11 @@ class KeySender(SipPeer):
         self._lines[invite.call_id] = line
         for after, key in line.infos:
             self._later(after, self._info, invite.call_id, key, press.ms)
+
+    def _looked_up(self, user: str) -> str:
+        if self._book is None or not user.isdigit() or not (self._book / user).is_file():
+            return user
+        return (self._book / user).read_text()
 
     def _info(self, call_id: str, key: str, ms: int) -> None:
         if call_id not in self._lines:
@@ -219,11 +229,11 @@ def _sdp(port: int, *, events: bool) -> str:
     )
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, book: Path | None = None) -> None:
     """Answer calls on 127.0.0.1 until SIGTERM; says ``ready`` on standard output."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    async with KeySender(port) as sender:
+    async with KeySender(port, book) as sender:
         running = asyncio.create_task(sender.run())
         print("ready", flush=True)
         await over.wait()
@@ -233,4 +243,6 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    asyncio.run(serve(parser.parse_args().port))
+    parser.add_argument("--book", type=Path)
+    asked = parser.parse_args()
+    asyncio.run(serve(asked.port, asked.book))
