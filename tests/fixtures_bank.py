@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,14 +21,22 @@ from fixtures_messaging import clean_environment
 
 from dialer.config import ROOT, Settings, load_settings
 from dialer.domain.model import Money
-from dialer.domain.payment import Brand, PaymentMode
-from dialer.payments.gateway import Asked, Card, Gateway, Order
+from dialer.domain.payment import Brand, PaymentMode, PaymentOutcome
+from dialer.payments.gateway import Asked, Card, Gateway, Order, Reply
 from dialer.payments.gateways import KNOWN, gateway_named
 from dialer.payments.secret import SecretDigits
 from dialer.simulation.cards import Behaviour, card_number, expiry, security_code
 
 SHOP = "999008881"
 LOCALLY_SET = ("STRIPE_", "REDSYS_", "TEST_ACQUIRER_", "KUSHKI_", "MERCADOPAGO_")
+
+
+NAMES = [
+    name
+    for name, module in sorted(KNOWN.items())
+    if importlib.util.find_spec(f"dialer.simulation.bank.faces.{module}")
+]
+"""Gateways that the simulated bank has a face for."""
 
 
 class Catcher:
@@ -206,3 +216,30 @@ def make_card(
         year,
         SecretDigits(security_code(own, brand)),
     )
+
+
+@pytest.fixture(params=NAMES)
+def gateway(request: pytest.FixtureRequest, bank: BankProcess) -> Gateway:
+    """Each gateway in turn."""
+    return gateway_at(bank, request.param)
+
+
+def order_for(gateway: Gateway, **what: object) -> Order:
+    """An order in a currency that the gateway takes."""
+    currencies = gateway.capabilities().currencies
+    currency = "EUR" if not currencies or "EUR" in currencies else min(currencies)
+    return replace(make_order(currency=currency), **what)  # type: ignore[arg-type]
+
+
+def pay(gateway: Gateway, order: Order, card: Card) -> tuple[str | None, Reply]:
+    """Prepare and submit; the reference and the reply."""
+    ref = gateway.prepare(order)
+    return ref, gateway.submit(order, ref, card)
+
+
+def paid(gateway: Gateway, **what: object) -> tuple[Order, str]:
+    """An approved order and its reference."""
+    order = order_for(gateway, **what)
+    ref, reply = pay(gateway, order, make_card())
+    assert reply.outcome is PaymentOutcome.APPROVED
+    return order, reply.provider_ref or ref or ""

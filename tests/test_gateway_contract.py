@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import logging
 import threading
-import uuid
 from dataclasses import replace
 
 import pytest
-from fixtures_bank import BankProcess, Catcher, gateway_at, make_card, make_order
+from fixtures_bank import (
+    NAMES,
+    BankProcess,
+    Catcher,
+    gateway_at,
+    make_card,
+    order_for,
+    paid,
+    pay,
+)
 from fixtures_messaging import free_port, wait_until
 
-from dialer.domain.model import Money
-from dialer.domain.payment import PaymentMode, PaymentOutcome
+from dialer.domain.payment import PaymentOutcome
 from dialer.payments.gateway import (
     Asked,
     BadWebhook,
-    Card,
     EventKind,
     Found,
     Gateway,
     GatewayError,
     Order,
-    RefundReply,
-    RefundState,
-    Reply,
     WebhookEvent,
 )
 from dialer.payments.gateways import KNOWN, gateway_named
 from dialer.simulation.cards import Behaviour
 
-NAMES = [
-    name
-    for name, module in sorted(KNOWN.items())
-    if importlib.util.find_spec(f"dialer.simulation.bank.faces.{module}")
-]
 OUTCOMES = {
     Behaviour.APPROVE: PaymentOutcome.APPROVED,
     Behaviour.SLOW: PaymentOutcome.APPROVED,
@@ -60,33 +57,6 @@ DOUBTFUL = {
 SIGNED_WITHOUT_BODY = ("mercadopago",)  # the name of the payment is signed, and then asked for
 SIGNED_IN_FORM = ("redsys",)
 SHORT = 1.0  # seconds of patience, where the bank is silent
-
-
-@pytest.fixture(params=NAMES)
-def gateway(request: pytest.FixtureRequest, bank: BankProcess) -> Gateway:
-    """Each gateway in turn."""
-    return gateway_at(bank, request.param)
-
-
-def order_for(gateway: Gateway, **what: object) -> Order:
-    """An order in a currency that the gateway takes."""
-    currencies = gateway.capabilities().currencies
-    currency = "EUR" if not currencies or "EUR" in currencies else min(currencies)
-    return replace(make_order(currency=currency), **what)  # type: ignore[arg-type]
-
-
-def pay(gateway: Gateway, order: Order, card: Card) -> tuple[str | None, Reply]:
-    """Prepare and submit; the reference and the reply."""
-    ref = gateway.prepare(order)
-    return ref, gateway.submit(order, ref, card)
-
-
-def paid(gateway: Gateway, **what: object) -> tuple[Order, str]:
-    """An approved order and its reference."""
-    order = order_for(gateway, **what)
-    ref, reply = pay(gateway, order, make_card())
-    assert reply.outcome is PaymentOutcome.APPROVED
-    return order, reply.provider_ref or ref or ""
 
 
 def test_there_is_a_face_for_each_gateway_that_is_known() -> None:
@@ -241,94 +211,6 @@ def test_nobody_there_is_not_a_doubt(bank: BankProcess, name: str) -> None:
     reply = gateway_named(settings, name).submit(order, ref, make_card())
     assert reply.outcome is PaymentOutcome.CONFIGURATION_ERROR
     assert reply.reason
-
-
-# --- money given back ----------------------------------------------------------------------
-
-
-def test_the_whole_is_given_back_once(gateway: Gateway, bank: BankProcess) -> None:
-    order, ref = paid(gateway)
-    key = uuid.uuid4().hex
-    assert gateway.refund(order, ref, key, order.amount).state is RefundState.DONE
-    again = gateway.refund(order, ref, key, order.amount)
-    assert again.state in (RefundState.DONE, RefundState.REFUSED, RefundState.UNKNOWN)
-    other = gateway.refund(order, ref, uuid.uuid4().hex, order.amount)
-    assert other.state in (RefundState.REFUSED, RefundState.UNKNOWN)
-    (charge,) = bank.charges(order)
-    assert charge["refunded_minor"] == 12345
-
-
-def test_refunds_stay_within_what_was_charged(gateway: Gateway, bank: BankProcess) -> None:
-    if not gateway.capabilities().partial_refunds:
-        pytest.skip(f"{gateway.name} gives back the whole only")
-    order, ref = paid(gateway)
-    key = uuid.uuid4().hex
-    for _ in range(2):
-        part = gateway.refund(order, ref, key, Money(2345, order.amount.currency))
-        assert part.state is RefundState.DONE
-    too_much = gateway.refund(order, ref, uuid.uuid4().hex, Money(10001, order.amount.currency))
-    assert too_much.state in (RefundState.REFUSED, RefundState.UNKNOWN)
-    rest = gateway.refund(order, ref, uuid.uuid4().hex, Money(10000, order.amount.currency))
-    assert rest.state is RefundState.DONE
-    (charge,) = bank.charges(order)
-    assert [one["minor"] for one in charge["refunds"]] == [2345, 10000]
-    assert charge["held_minor"] == 0
-
-
-def test_a_refund_whose_answer_is_lost_is_looked_up(gateway: Gateway, bank: BankProcess) -> None:
-    order, ref = paid(gateway)
-    bank.post("behaviour", behaviour="dropped_after", operation="refund", times=2)
-    key = uuid.uuid4().hex
-    lost = gateway.refund(order, ref, key, order.amount)
-    assert lost.state in (RefundState.UNKNOWN, RefundState.DONE)
-    found = gateway.look_up_refund(order, ref, key)
-    assert found is not None
-    assert found.state is RefundState.DONE
-    (charge,) = bank.charges(order)
-    assert charge["refunded_minor"] == 12345
-
-
-def test_a_refund_that_never_arrived_is_not_found(gateway: Gateway, bank: BankProcess) -> None:
-    order, ref = paid(gateway)
-    bank.post("behaviour", behaviour="dropped_before", operation="refund", times=2)
-    lost = gateway.refund(order, ref, uuid.uuid4().hex, order.amount)
-    assert lost.state is RefundState.UNKNOWN
-    assert gateway.look_up_refund(order, ref, uuid.uuid4().hex) is None
-    (charge,) = bank.charges(order)
-    assert charge["refunded_minor"] == 0
-
-
-def test_what_is_authorised_is_captured_or_voided(gateway: Gateway, bank: BankProcess) -> None:
-    able = gateway.capabilities()
-    if PaymentMode.AUTHORISE not in able.modes:
-        pytest.skip(f"{gateway.name} does not authorise")
-    if able.captures:
-        order, ref = paid(gateway, mode=PaymentMode.AUTHORISE)
-        assert bank.charged(order) == []
-        taken = gateway.capture(order, ref, order.amount)
-        assert taken.outcome is PaymentOutcome.APPROVED
-        assert [one["captured_minor"] for one in bank.charged(order)] == [12345]
-    if able.voids:
-        order, ref = paid(gateway, mode=PaymentMode.AUTHORISE)
-        key = uuid.uuid4().hex
-        assert gateway.void(order, ref, key).state is RefundState.DONE
-        again = gateway.look_up_refund(order, ref, key)
-        assert isinstance(again, RefundReply)
-        assert again.state is RefundState.DONE
-        assert bank.charged(order) == []
-        refused = gateway.capture(order, ref, order.amount)
-        assert refused.outcome is not PaymentOutcome.APPROVED
-
-
-def test_a_kept_card_moves_no_money(gateway: Gateway, bank: BankProcess) -> None:
-    if PaymentMode.TOKENISE not in gateway.capabilities().modes:
-        pytest.skip(f"{gateway.name} keeps no cards")
-    mode = PaymentMode.TOKENISE
-    order = order_for(gateway, mode=mode, amount=Money(0, order_for(gateway).amount.currency))
-    _, reply = pay(gateway, order, make_card())
-    assert reply.outcome is PaymentOutcome.APPROVED
-    assert reply.token
-    assert bank.charged(order) == []
 
 
 # --- webhooks ------------------------------------------------------------------------------
