@@ -118,7 +118,7 @@ class Agi(AGI):  # type: ignore[misc]
         self._got_sighup = False
         self._lines = Lines(sock)
         self._answered_at: float | None = None
-        self._patience = ANSWER_SECONDS
+        self._patience: float | None = None
         self.turnaround = 0.0
         """Seconds from Asterisk's last answer to the command after it."""
         self._get_agi_env()
@@ -171,7 +171,7 @@ class Agi(AGI):  # type: ignore[misc]
 
     def get_result(self, stdin: Any = None) -> Reply:
         """The answer to the command just sent."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + (self._patience or ANSWER_SECONDS)
         hung_up = False
         while True:
             line = self._read(deadline)
@@ -246,15 +246,13 @@ class Agi(AGI):  # type: ignore[misc]
         reply: Reply = self.execute("GET DATA", self._quote(filename), timeout, max_digits)
         return reply.result, reply.data == "timeout"
 
-    def appexec(
-        self, application: str, options: str = "", *, within: float = ANSWER_SECONDS
-    ) -> str:
+    def appexec(self, application: str, options: str = "", *, within: float | None = None) -> str:
         """Run an application of the dialplan, which may take ``within`` seconds; its result."""
         self._patience = within
         try:
             reply: Reply = self.execute("EXEC", application, self._quote(options))
         finally:
-            self._patience = ANSWER_SECONDS
+            self._patience = None
         return reply.result
 
     def get_variable(self, name: str) -> str:
