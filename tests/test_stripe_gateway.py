@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,3 +138,17 @@ def test_the_library_is_the_official_one() -> None:
     assert importlib.metadata.version("stripe").split(".")[0] == "16"
     assert util.logger.name == "stripe"
     assert hasattr(util, "STRIPE_LOG")
+
+
+def test_without_the_pins_the_number_would_be_in_the_log(
+    bank: BankProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The control of the test that finds nothing left behind: it would find this."""
+    monkeypatch.setattr("dialer.payments.gateways.stripe._silence", lambda: None)
+    monkeypatch.setattr("dialer.payments.gateways.http.quiet", lambda: None)
+    caplog.set_level(logging.DEBUG)
+    gateway = gateway_at(bank, "stripe")
+    caplog.set_level(logging.DEBUG, logger="stripe")
+    order, card = make_order(), make_card()
+    gateway.submit(order, gateway.prepare(order), card)
+    assert card.number.reveal_str() in caplog.text
