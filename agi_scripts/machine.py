@@ -13,5 +13,7 @@ FLOW = "machine"
 
 
 def run(agi: Agi, ivr: Ivr) -> None:
-    """Leave the message. Raises as ``agi_scripts.flow.run``."""
-    ivr.interpret(agi, ivr.call_of(agi), FLOW)
+    """Leave the message, to who still owes. Raises as ``agi_scripts.flow.run``."""
+    call = ivr.call_of(agi)
+    if call.owes:
+        ivr.interpret(agi, call, FLOW)
