@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,15 +15,18 @@ from agi_scripts.paying import Till
 from agi_scripts.player import Player
 from agi_scripts.shelf import Shelf
 from agi_scripts.sounds import Sounds
-from agi_scripts.wire import Agi, UnknownCall
+from agi_scripts.wire import Agi, Gone, UnknownCall
 from dialer.config import Settings
 from dialer.flow.nodes.identity import factor_of
-from dialer.flow.prompts import NEUTRAL_GOODBYE, name_fragment
+from dialer.flow.prompts import NEUTRAL_GOODBYE, RECORDING_NOTICE, name_fragment
 from dialer.flow.values import Facts
 from dialer.flow.words import LANGUAGES
+from dialer.logs import get_logger
 from dialer.payments.gateways import choose
 from dialer.store.outcomes import Call, load_call
 from dialer.switch import names
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,18 @@ class Ivr:
         till = Till(agi, self.engine, self.settings, call, language, self.clock)
         prompts = proven.prompts[language]
         player = Player(agi, proven.flow, prompts, self.sounds, effects.apply, till.take)
+        if call.recorded:
+            self._say_that_it_is_recorded(agi, language)
         player.play(self.facts(call, language))
+
+    def _say_that_it_is_recorded(self, agi: Agi, language: str) -> None:
+        """Before anything else, and no key cuts it short; who is not told is not recorded."""
+        with suppress(Gone):  # the flow learns of it from its own first words
+            if self.sounds.has(language, RECORDING_NOTICE):
+                agi.stream_file(self.sounds.path(language, RECORDING_NOTICE))
+            else:
+                log.error("the notice of the recording has no sound", language=language)
+                agi.appexec("StopMixMonitor")
 
     def say_goodbye(self, agi: Agi) -> None:
         """A few neutral words before the line is cut. Raises Gone where nobody listens."""

@@ -254,6 +254,8 @@ class Asterisk:
 
     def _answer(self, words: list[str]) -> str:
         match words:
+            case ["EXEC", "StopMixMonitor", ""]:
+                return "200 result=0"
             case ["EXEC", "UserEvent", body]:
                 _name, *fields = body.split(",")
                 self.events.append(dict(one.split(": ", 1) for one in fields))

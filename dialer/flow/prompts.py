@@ -32,6 +32,8 @@ DISCLOSING_PLACEHOLDERS = frozenset({"amount", "due_date", "promise_date"})
 
 NEUTRAL_GOODBYE = "neutral_goodbye"
 """Said when a session cannot go on; every language has it."""
+RECORDING_NOTICE = "recording_notice"
+"""Said first on a call that is recorded."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _SPOKEN = re.compile(r"\w")
