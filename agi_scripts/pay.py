@@ -197,6 +197,7 @@ class Capture:
 
     def _note(self, note: Note) -> None:
         self._notes.note(note)
+        log.debug("payment goes on", session=self._session.id, step=note.step, error=note.error)
         self._watcher.step(note.step, note.error, note.last_four)
         if not self._gone:
             headers = {names.H_STEP: note.step.value}

@@ -5,6 +5,7 @@ lends the channel, as ``agi_scripts.paying`` does."""
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -13,8 +14,10 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -46,6 +49,13 @@ SILENT_SECONDS = 6.0
 GATEWAY_SECONDS = 3.0
 
 
+Answers = dict[str, str | list[str]]
+"""Step -> keys, each time the same, or one after the other (the last one again and again)."""
+
+REACTION = 0.6
+"""Seconds from a question to the first key: who presses sooner has not heard it."""
+
+
 @dataclass
 class Plastic:
     """A made-up card as its holder keys it in."""
@@ -70,10 +80,18 @@ class Plastic:
         month, year = expiry(date.today())
         return f"{month:02d}{year % 100:02d}"
 
-    def keys(self, *, confirm: str = "1") -> str:
-        """Amount agreed to, the card, confirmed; a second and more before each."""
-        pause = "www"
-        return pause.join(["1", self.number, self.expiry, self.code, confirm])
+    def answers(self, **others: str | list[str]) -> Answers:
+        """Step (with _ for -) -> what is keyed in when it is asked: the whole amount, this card,
+        and nothing more after the outcome."""
+        usual: dict[str, str | list[str]] = {
+            "agree": "1",
+            "payment_card_number": self.number,
+            "expiration_date": self.expiry,
+            "security_code": self.code,
+            "confirm": "1",
+            "result": "2",
+        }
+        return {step.replace("_", "-"): keys for step, keys in (usual | others).items()}
 
 
 @dataclass
@@ -120,42 +138,86 @@ class PayDesk:
         self.process.send_signal(how)
         self.process.wait(WAIT)
 
+    @property
+    def pid(self) -> int:
+        """Of the payment process."""
+        assert self.process is not None
+        return self.process.pid
+
+    def maps(self) -> list[str]:
+        """What is mapped into its memory."""
+        return Path(f"/proc/{self.pid}/maps").read_text().splitlines()
+
+    def cut_while_charging(self, visit: Visit) -> None:
+        """Hang up when the bank has charged, and have it answer only then."""
+        until(lambda: self.charged(visit) == 1, "nothing was charged")
+        self.line.instance.rx("channel request hangup all")
+        self.bank.post("release")
+
     def pay(
         self,
-        keys: str,
+        answers: Answers,
         *,
         spec: PaySpec | None = None,
         language: str = "es",
         hang_up_after: float = 0.0,
-        meanwhile: Callable[[Visit], None] | None = None,
+        meanwhile: Callable[[Visit], None] = lambda _visit: None,
         record: bool = False,
         account: int | None = None,
         way: str = "r",
     ) -> Visit:
-        """A call on which these keys are pressed; ``hang_up_after`` so many seconds of it.
+        """A call on which each question is answered; ``hang_up_after`` so many seconds of it.
         ``meanwhile`` is done in a thread while it lasts."""
+        number = str(next(self._numbers))
+        (self.book / number).write_text(number_to_dial(way, 60, 40, 0, ""))
         found: list[Visit] = []
 
         def session(agi: Agi) -> None:
             visit = self._open(agi.attempt_id, spec or PaySpec(), language, account)
             found.append(visit)
-            worker = threading.Thread(target=meanwhile or (lambda _visit: None), args=(visit,))
-            worker.start()
-            try:
-                if hang_up_after:
-                    agi.execute("SET AUTOHANGUP", round(hang_up_after))
-                host, port = self.settings.agi_host, self.settings.payments_agi_port
-                agi.appexec("AGI", f"agi://{host}:{port}/{names.AGI_PAY},{visit.session_id}")
-                visit.returned = True
-            except Gone:
-                pass
-            finally:
-                worker.join(WAIT)
+            over = threading.Event()
+            with ThreadPoolExecutor(2) as others:
+                answering = others.submit(self._answer, visit, number, way, answers, over)
+                doing = others.submit(meanwhile, visit)
+                try:
+                    if hang_up_after:
+                        agi.execute("SET AUTOHANGUP", round(hang_up_after))
+                    host, port = self.settings.agi_host, self.settings.payments_agi_port
+                    agi.appexec("AGI", f"agi://{host}:{port}/{names.AGI_PAY},{visit.session_id}")
+                    visit.returned = True
+                except Gone:
+                    pass
+                finally:
+                    over.set()
+            answering.result()
+            doing.result()
 
-        number = str(next(self._numbers))
-        (self.book / number).write_text(number_to_dial(way, 60, 40, 1500, keys))
-        self.line.ring([number], session, within=60, record=record)
+        self.line.ring([number], session, within=90, record=record)
         return found[0]
+
+    def _answer(
+        self, visit: Visit, number: str, way: str, answers: Answers, over: threading.Event
+    ) -> None:
+        """Press keys whenever something is asked, as the payment process's log tells."""
+        asked: Counter[str] = Counter()
+        said = itertools.count(1)
+        with self.log.open() as log:
+            log.seek(0, os.SEEK_END)
+            part = ""
+            while not over.wait(0.03):
+                part += log.read()
+                *lines, part = part.split("\n")
+                for line in lines:
+                    step = _asked(line, visit.session_id)
+                    keys = answers.get(step, "")
+                    if isinstance(keys, list):
+                        keys = keys[min(asked[step], len(keys) - 1)]
+                    asked[step] += 1
+                    if not keys or over.wait(REACTION):
+                        continue
+                    new = self.book / f"{number}.new"
+                    new.write_text(number_to_dial(way, 60, 40, 0, keys))
+                    new.rename(self.book / f"{number}.{next(said)}")
 
     def _open(self, attempt_id: str, spec: PaySpec, language: str, account: int | None) -> Visit:
         now = datetime.now(UTC)
@@ -184,6 +246,10 @@ class PayDesk:
             )  # fmt: skip
         return visit
 
+    def wait_ended(self, visit: Visit) -> None:
+        """Until the session's end is written down."""
+        until(lambda: self.session(visit).result is not None, "the session never ended")
+
     # --- what is known afterwards ---------------------------------------------------------
 
     def session(self, visit: Visit) -> Any:
@@ -210,6 +276,14 @@ class PayDesk:
     def said(self) -> str:
         """Everything the payment process wrote."""
         return self.log.read_text()
+
+
+def _asked(line: str, session_id: str) -> str:
+    """The step that a line of the log tells of; '' for other lines and sessions."""
+    if session_id not in line:
+        return ""
+    told = json.loads(line)
+    return str(told["step"]) if told.get("event") == "payment goes on" else ""
 
 
 def until(holds: Callable[[], bool], why: str) -> None:
@@ -251,6 +325,15 @@ def shapes(digits: str) -> list[bytes]:
         bytes.fromhex(digits + "0" * (len(digits) % 2)),
         bytes(int(one) for one in digits),
     ]
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that it started."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # the thread has just ended
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 @contextmanager

@@ -8,7 +8,8 @@ number that is dialled says what to press: ``<way><ms>x<gap>x<wait>x<keys>``, fo
 The line is A-law, 20 ms a packet, and stays up until the far end hangs up.
 
 What does not fit into a number stands in a book: with ``--book FOLDER`` the number 12 does what the
-file ``FOLDER/12`` says.
+file ``FOLDER/12`` says, and then what ``FOLDER/12.1``, ``12.2`` and so on say, as soon as each of
+them is there (not by SIP INFO).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from dialer.speech.tones import KEYS, tone
 PACKET_MS = 20
 SAMPLES = 8 * PACKET_MS
 PAUSE_MS = 500
+LOOK_SECONDS = 0.02
 _SILENCE = b"\xd5" * SAMPLES
 _EVENTS = "0123456789*#"
 _WRITTEN = {"h": "#", "s": "*", "w": "w"} | {digit: digit for digit in "0123456789"}
@@ -94,7 +96,17 @@ class Line:
         self._events: dict[int, tuple[int, int, int]] = {}  # packet -> event, packets, which one
         self.infos: list[tuple[float, str]] = []
         """Keys to be told by SIP, and when: as they are let go."""
-        at = 0
+        self.heard = 0
+        """How often it was told to press more."""
+        self.press(press)
+
+    def press(self, press: Press) -> None:
+        """Press these from now on, and nothing that was still to be pressed."""
+        at = self._sent * PACKET_MS
+        quiet = 8 * at - len(self._speech)
+        self._speech += _SILENCE[:1] * max(0, quiet)
+        del self._speech[8 * at :]
+        self._events = {n: event for n, event in self._events.items() if n < self._sent}
         for key, ms in _schedule(press):
             if key and press.way == "i":
                 self.infos.append(((at + ms) / 1000, key))
@@ -146,6 +158,7 @@ class KeySender(SipPeer):
     def __init__(self, port: int, book: Path | None = None) -> None:
         super().__init__(port=port)
         self._book = book
+        self._looks_at = 0.0
         self._lines: dict[str, Line] = {}
         self._calls: dict[str, tuple[SipMessage, tuple[str, int]]] = {}
         self._cseq = 0
@@ -156,7 +169,19 @@ class KeySender(SipPeer):
             now = time.monotonic()
             for line in list(self._lines.values()):
                 line.send_due(now)
+            if self._book is not None and now >= self._looks_at:
+                self._looks_at = now + LOOK_SECONDS
+                self._look(self._book)
             await asyncio.sleep(0.002)
+
+    def _look(self, book: Path) -> None:
+        for call_id, line in self._lines.items():
+            more = book / f"{self._calls[call_id][0].user}.{line.heard + 1}"
+            if more.is_file():
+                line.heard += 1
+                press = read_number(more.read_text())
+                if press is not None:
+                    line.press(press)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Calls are answered at once; the rest is the peer's."""
