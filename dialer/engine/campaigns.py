@@ -14,6 +14,7 @@ from dialer.store import leases
 from dialer.store.campaign_file import PlanError
 from dialer.store.plans import plan_of
 from dialer.store.tables import campaign, company
+from dialer.switch import names
 
 log = get_logger(__name__)
 
@@ -48,6 +49,17 @@ class RunningCampaign:
         self.running = other.running
         self.company_name = other.company_name
         self.callback_number = other.callback_number
+
+
+def channel_variables(plan: CampaignPlan, flow: str) -> dict[str, str]:
+    """What Originate sets on the channel of a call that goes through ``flow``."""
+    return {
+        names.VAR_DETECTOR: plan.detector.value,
+        names.VAR_FLOW: flow,
+        names.VAR_LANGUAGE: plan.language,
+        names.VAR_ON_MACHINE: plan.on_machine.value,
+        names.VAR_RECORD: "1" if plan.record else "0",
+    }
 
 
 def _bucket(per_second: float) -> CallRate:

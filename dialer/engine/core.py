@@ -26,7 +26,7 @@ from dialer.domain.model import (
     Disposition,
     MachineAction,
 )
-from dialer.engine.campaigns import RunningCampaign
+from dialer.engine.campaigns import RunningCampaign, channel_variables
 from dialer.engine.claiming import still_wanted
 from dialer.engine.closing import Closing, FollowUp, SmsWriter, set_redial_latency
 from dialer.engine.concluding import conclude_all
@@ -305,13 +305,7 @@ class Core:
                     dial_string=trunk.dial_string(one.number, one.caller_id),
                     caller_id=trunk.caller_id_value(one.caller_id),
                     timeout=plan.ring_timeout,
-                    variables={
-                        names.VAR_DETECTOR: plan.detector.value,
-                        names.VAR_FLOW: one.flow,
-                        names.VAR_LANGUAGE: plan.language,
-                        names.VAR_ON_MACHINE: plan.on_machine.value,
-                        names.VAR_RECORD: "1" if plan.record else "0",
-                    },
+                    variables=channel_variables(plan, one.flow),
                 )
             )
         except (OriginateRefused, ValueError, KeyError) as error:

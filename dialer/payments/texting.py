@@ -42,6 +42,8 @@ RECEIPT_TEMPLATE = "payment_receipt"
 payment where the debtor is, 16/03/2026), receipt (our order reference), auth_code and last_four
 (either may be empty)."""
 
+LINK_TEMPLATE = "payment_link_after"
+"""May use company, callback, link."""
 LINK_WITHIN = timedelta(hours=1)
 """A payment that turns out not taken later than this gets no link any more: the debt is open
 again, and the campaign asks in its own time. (Messages older than an hour do not leave either.)"""
