@@ -91,6 +91,9 @@ def record_paid(
 
 
 def _conclude(connection: Connection, attempt_id: str, node: str, at: datetime) -> None:
+    # Locks the attempt: either the engine concludes it after this commit and finds the outcome,
+    # or it has and is corrected here.
+    ended = attempts.is_ended(connection, attempt_id)
     row = {"attempt_id": attempt_id, "outcome": Outcome.PAID.value, "at": at, "node": node[:64]}
     if not insert_ignore(connection, flow_outcome, [row]):
         connection.execute(
@@ -101,9 +104,7 @@ def _conclude(connection: Connection, attempt_id: str, node: str, at: datetime) 
             )
             .values(outcome=Outcome.PAID.value, at=at, node=node[:64])
         )
-    # Locks the attempt: either the engine concludes it after this commit and finds the outcome,
-    # or it has and is corrected here.
-    if attempts.is_ended(connection, attempt_id):
+    if ended:
         connection.execute(
             update(attempt)
             .where(attempt.c.id == attempt_id)
