@@ -126,15 +126,21 @@ def _double(number: str) -> bytes:
     return struct.pack("<d", float(number))
 
 
-_CODE_WORDS = (
-    rb"(?:cvv2?|cvc2?|cid|cav2|security[ _-]?code|ds_merchant_cvv2|codigo[ _-]?de[ _-]?seguridad)"
+CODE_WORDS = tuple(
+    style(word).encode()
+    for word in ("cvv", "cvc", "cid", "cav2", "security", "seguridad")
+    for style in (str.lower, str.upper, str.title)
+)
+"""One of them stands in every name of a security code."""
+_CODE_BESIDE_NAME = re.compile(
+    rb"(?:cvv2?|cvc2?|cid|cav2|security[ _-]?code|seguridad)[^0-9a-zA-Z]{1,12}([0-9]{3,4})(?![0-9])",
+    re.IGNORECASE,
 )
 
 
-def code_patterns(planted: Planted) -> Iterator[tuple[str, re.Pattern[bytes]]]:
-    """Where the security code stands beside a word that says so."""
-    code = re.escape(planted.code.encode())
-    yield (
-        f"{planted.name}: security code beside its name",
-        re.compile(_CODE_WORDS + rb"[^0-9a-zA-Z]{1,12}" + code + rb"(?![0-9])", re.IGNORECASE),
-    )
+def codes_beside_names(content: bytes, word_at: int) -> Iterator[tuple[bytes, int]]:
+    """(digits, offset) where a number of three or four digits stands behind the name of a security
+    code; ``word_at``: where one of ``CODE_WORDS`` begins."""
+    found = _CODE_BESIDE_NAME.match(content, word_at, word_at + 48)
+    if found is not None:
+        yield found[1], found.start()

@@ -8,15 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from dialer.local.cardscan.forms import Planted, code_patterns, forms
+from dialer.local.cardscan.forms import CODE_WORDS, Planted, codes_beside_names, forms
 
 CHUNK = 32 * 1024 * 1024
 LONGEST = 512
 """No form is longer; chunks overlap by so much."""
 UNPACKED_AT_MOST = 64 * 1024 * 1024
 DEEPEST = 3
+FIRST_LOOK = 512
+LONGEST_CODE = 48
 _MEMBER = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 _DIGIT_LINE = re.compile(
     rb"(?:DTMF|[Dd]igit)[^\n]{0,60}?['\"\s:=]([0-9])['\"]?(?![0-9])[^\n]{0,80}?"
@@ -26,6 +28,10 @@ _DIGIT_LINE_CHANNEL_FIRST = re.compile(
     rb"((?:PJSIP|SIP|Local|IAX2)/[\w@.+-]+-[0-9a-f]{8}|[0-9a-f]{32})[^\n]{0,120}?"
     rb"(?:DTMF|[Dd]igit|[Rr]esult)[^\n]{0,40}?['\"\s:=]([0-9])['\"]?(?![0-9])",
 )
+
+
+_AGI_LINE = re.compile(rb"<((?:PJSIP|Local)/[\w@.+-]+)>AGI Tx >> 200 result=(4[89]|5[0-7])\b")
+"""A key in an answer to AGI: its code in ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,11 @@ class Matcher:
         self._patterns = list(by_pattern)
         self._what = [by_pattern[one] for one in self._patterns]
         assert max(map(len, self._patterns)) <= LONGEST
-        self._automaton = BytesAhoCorasick(self._patterns)
-        self._codes = [one for card in planted for one in code_patterns(card)]
+        self._automaton = BytesAhoCorasick(self._patterns, implementation=Implementation.DFA)
+        self._code_words = BytesAhoCorasick(CODE_WORDS, implementation=Implementation.DFA)
+        self._codes: dict[bytes, list[str]] = defaultdict(list)
+        for card in planted:
+            self._codes[card.code.encode()].append(card.name)
 
     @property
     def forms(self) -> int:
@@ -81,15 +90,14 @@ class Matcher:
             for index, start, end in self._automaton.find_matches_as_indexes(content)
             if end > known
         ]
-        for what, pattern in self._codes:
-            found += [
-                Finding(what, offset + match.start())
-                for match in pattern.finditer(content)
-                if match.end() > known
-            ]
+        for _, start, _ in self._code_words.find_matches_as_indexes(content):
+            for code, at in codes_beside_names(content, start):
+                if code in self._codes and start + LONGEST_CODE > known:
+                    what = f"{', '.join(self._codes[code])}: security code beside its name"
+                    found.append(Finding(what, offset + at))
         if depth < DEEPEST:
             for match in _MEMBER.finditer(content, max(0, known - 2)):
-                inside = _unpacked(content, match.start())
+                inside = _unpacked(memoryview(content)[match.start() :])
                 found += [
                     Finding(f"{one.what} (compressed)", offset + match.start())
                     for one in self._within(inside, 0, 0, depth + 1)
@@ -99,12 +107,17 @@ class Matcher:
     def search_digit_lines(self, content: bytes) -> list[Finding]:
         """Findings among digits that stand one a line, put together by channel in order."""
         found: list[Finding] = []
-        for pattern, digit, channel in ((_DIGIT_LINE, 1, 2), (_DIGIT_LINE_CHANNEL_FIRST, 2, 1)):
-            by_channel: dict[bytes, list[bytes]] = defaultdict(list)
+        for pattern, digit, channel in (
+            (_DIGIT_LINE, 1, 2),
+            (_DIGIT_LINE_CHANNEL_FIRST, 2, 1),
+            (_AGI_LINE, 2, 1),
+        ):
+            by_channel: dict[bytes, list[str]] = defaultdict(list)
             for match in pattern.finditer(content):
-                by_channel[match[channel]].append(match[digit])
+                key = match[digit].decode()
+                by_channel[match[channel]].append(key if len(key) == 1 else chr(int(key)))
             for digits in by_channel.values():
-                found += self.search_digits(b"".join(digits).decode())
+                found += self.search_digits("".join(digits))
         return list(dict.fromkeys(found))
 
     def search_digits(self, digits: str) -> list[Finding]:
@@ -123,10 +136,16 @@ class Matcher:
         return list(dict.fromkeys(found))
 
 
-def _unpacked(content: bytes, start: int) -> bytes:
-    """What a gzip or zlib member at ``start`` holds, as far as it can be read."""
+def _unpacked(content: memoryview) -> bytes:
+    """What a gzip or zlib member at the start holds, as far as it can be read."""
     unpacker = zlib.decompressobj(wbits=47)  # finds out which of the two it is
     try:
-        return unpacker.decompress(content[start : start + CHUNK], UNPACKED_AT_MOST)
+        # Most of what looks like a beginning is none: seen in a few bytes.
+        begun = unpacker.decompress(content[:FIRST_LOOK], UNPACKED_AT_MOST)
+        rest = content[FIRST_LOOK:CHUNK]
+        try:
+            return begun + unpacker.decompress(unpacker.unconsumed_tail + rest, UNPACKED_AT_MOST)
+        except zlib.error:
+            return begun
     except zlib.error:
         return b""
