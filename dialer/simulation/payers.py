@@ -13,17 +13,21 @@ from dialer.simulation.cards import Behaviour as B
 from dialer.simulation.debtor_cards import CardKind
 from dialer.simulation.persona import Persona
 from dialer.simulation.steps import (
+    CODE,
     EXPIRY,
     FACTOR,
     Script,
     Step,
     answer,
+    first_prompt,
     hang_up,
     heard_out,
     key_code,
     key_number,
+    key_number_aloud,
     next_prompt,
     press,
+    press_aloud,
     ring,
     say,
     stay,
@@ -42,10 +46,21 @@ SECOND = CardKind(serial=2)
 
 def _to_payment(*amount: str) -> list[Step]:
     """Confirms, gives the factor, chooses to pay, chooses an amount and agrees to it."""
-    steps = [ring(0.4), answer(), say("diga")]
-    for keys in ("1", FACTOR, "1", *(amount or ("1",)), "1"):
+    steps = [ring(0.4), answer(), say("diga"), first_prompt(), press("1")]
+    for keys in (FACTOR, "1", *(amount or ("1",)), "1"):
         steps += [next_prompt(), press(keys)]
     return steps
+
+
+def _pays_aloud(kind: CardKind) -> Script:
+    """Pays, and every key can be heard."""
+    steps = [ring(0.4), answer(), say("diga"), first_prompt(), press_aloud("1")]
+    for keys in (FACTOR, "1", "1", "1"):
+        steps += [next_prompt(), press_aloud(keys)]
+    return (
+        *steps, next_prompt(), key_number_aloud(kind), next_prompt(), press_aloud(EXPIRY),
+        next_prompt(), press_aloud(CODE), next_prompt(), press_aloud("1"), stay(90),
+    )  # fmt: skip
 
 
 def _card(kind: CardKind) -> list[Step]:
@@ -118,7 +133,7 @@ _ALL = (
     _payer("79", "asks_person_at_confirmation", "keys in a card, then asks for a person (9)",
            (*_to_payment(), *_card(GOOD), next_prompt(), press("9"), stay(60)), D.WANTS_AGENT),
     _payer("80", "hangs_up_in_number", "hangs up in the middle of the card number",
-           (*_to_payment(), next_prompt(), key_number(GOOD, 9), hang_up()), D.INCOMPLETE),
+           (*_to_payment(), next_prompt(), key_number(GOOD, 12), hang_up()), D.INCOMPLETE),
     _payer("81", "hangs_up_in_expiry", "hangs up in the middle of the expiry date",
            (*_to_payment(), next_prompt(), key_number(GOOD), next_prompt(), press("12"),
             hang_up()), D.INCOMPLETE),
@@ -146,6 +161,11 @@ _ALL = (
            (*_to_payment(), next_prompt(), press("**"), stay(60)), D.LINK_SENT, cards=()),
     _payer("90", "silent_at_card", "agrees to the amount, then presses nothing more",
            (*_to_payment(), stay(150)), D.LINK_SENT, cards=(), weight=0.5),
+    _payer("91", "falls_silent_in_code", "keys half of the security code, then nothing more",
+           (*_to_payment(), next_prompt(), key_number(GOOD), next_prompt(), press(EXPIRY),
+            next_prompt(), key_code(2), stay(150)), D.LINK_SENT, weight=0),
+    _payer("92", "pays_aloud", "pays all of it by card; the tones of its keys can be heard",
+           _pays_aloud(GOOD), D.PAID, P.APPROVED, weight=0),
 )
 # fmt: on
 

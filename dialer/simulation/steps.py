@@ -100,6 +100,7 @@ def early(line: str) -> Step:
 
 # --- paying by card --------------------------------------------------------------------------
 
+NOTICE_QUIET_MS = 300
 EXPIRY = "${expiry}"
 """The expiry date of any made-up card, as keys."""
 
@@ -110,16 +111,43 @@ def next_prompt(longest: float = 30.0) -> Step:
     return _step("Wait(0.7)", f"WaitForNoise(120,1,{longest:g})", "Wait(0.5)")
 
 
+def first_prompt(longest: float = 30.0) -> Step:
+    """``next_prompt``, behind the notice of a recorded call, which no key cuts short (the network's
+    global variable ``notice`` is 1 where there is one)."""
+    return _step(
+        "Wait(0.7)",
+        f"WaitForNoise(120,1,{longest:g})",
+        f"ExecIf(${{notice}}?WaitForSilence({NOTICE_QUIET_MS},1,{longest:g}))",
+        "Wait(0.5)",
+    )
+
+
+def press_aloud(keys: str) -> Step:
+    """Press keys whose tones can be heard too, as some telephones and carriers do it."""
+    return _step(f"Gosub(aloud,s,1({keys}))")
+
+
 def key_number(kind: CardKind, digits: int | None = None) -> Step:
     """Key in the number of one's card, or only its first ``digits``."""
     keys = "${card}" if digits is None else f"${{card:0:{digits}}}"
-    return _step(
-        f"Gosub(card,s,1({kind.start},{kind.room},{kind.serial},{kind.luhn},{kind.code_length}))",
-        f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})",
-    )
+    return _step(_worked_out(kind), f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})")
+
+
+def key_number_aloud(kind: CardKind) -> Step:
+    """``key_number`` and ``press_aloud``."""
+    return _step(_worked_out(kind), "Gosub(aloud,s,1(${card}))")
+
+
+CODE = "${code}"
+"""The security code of the card whose number was keyed in last, as keys."""
 
 
 def key_code(digits: int | None = None) -> Step:
     """Key in the security code of the card whose number was keyed in last."""
-    keys = "${code}" if digits is None else f"${{code:0:{digits}}}"
+    keys = CODE if digits is None else f"${{code:0:{digits}}}"
     return _step(f"SendDTMF({keys},{DIGIT_GAP_MS},{DIGIT_MS})")
+
+
+def _worked_out(kind: CardKind) -> str:
+    """Sets ``card`` and ``code``."""
+    return f"Gosub(card,s,1({kind.start},{kind.room},{kind.serial},{kind.luhn},{kind.code_length}))"

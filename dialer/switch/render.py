@@ -33,6 +33,13 @@ TEMPLATES = ROOT / "asterisk_conf"
 TALK = TalkRules()
 """What TALK_DETECT is told; the detector's own parameters."""
 
+KEY_TONES = {
+    key: (row, column)
+    for row, keys in zip((697, 770, 852, 941), ("123", "456", "789", "*0#"), strict=True)
+    for column, key in zip((1209, 1336, 1477), keys, strict=True)
+}
+"""The two frequencies (hertz) of each key (ITU-T Q.23)."""
+
 _COMMON = (
     "asterisk.conf",
     "logger.conf",
@@ -218,6 +225,7 @@ def render_carrier(
             "subscribers": subscribers,
             "lines_dir": lines_dir,
             "card_expiry": card_expiry,
+            "key_tones": KEY_TONES,
             "sip_port": settings.carrier_sip_port,
             "dialer_sip_port": settings.sip_port,
         },
