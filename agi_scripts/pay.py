@@ -73,10 +73,11 @@ def run(agi: Agi, payments: Payments) -> None:
 
     Raises UnknownCall where there is no such session on this channel, SQLAlchemyError.
     """
+    # Made before a digit was heard, both of them.
+    readable(agi.attempt_id, agi.env.get("agi_arg_1", ""))
     session, call = _load(agi, payments)
     if session.result is not None:
         return  # asked for a second time: it is over
-    readable(session.id, call.attempt_id)
     notes = Notes(payments.engine, session.id, payments.clock)
     watcher = payments.watcher(session)
     capture = Capture(agi, payments, session, call, notes, watcher)

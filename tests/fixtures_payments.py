@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from fixtures_bank import BankProcess
@@ -176,8 +176,10 @@ class PayDesk:
             visit = self._open(agi.attempt_id, spec or PaySpec(), language, account)
             found.append(visit)
             over = threading.Event()
-            with ThreadPoolExecutor(2) as others:
-                answering = others.submit(self._answer, visit, number, way, answers, over)
+            log = self.log.open()
+            log.seek(0, os.SEEK_END)
+            with log, ThreadPoolExecutor(2) as others:
+                answering = others.submit(self._answer, log, visit, number, way, answers, over)
                 doing = others.submit(meanwhile, visit)
                 try:
                     if hang_up_after:
@@ -196,28 +198,32 @@ class PayDesk:
         return found[0]
 
     def _answer(
-        self, visit: Visit, number: str, way: str, answers: Answers, over: threading.Event
+        self,
+        log: TextIO,
+        visit: Visit,
+        number: str,
+        way: str,
+        answers: Answers,
+        over: threading.Event,
     ) -> None:
         """Press keys whenever something is asked, as the payment process's log tells."""
         asked: Counter[str] = Counter()
         said = itertools.count(1)
-        with self.log.open() as log:
-            log.seek(0, os.SEEK_END)
-            part = ""
-            while not over.wait(0.03):
-                part += log.read()
-                *lines, part = part.split("\n")
-                for line in lines:
-                    step = _asked(line, visit.session_id)
-                    keys = answers.get(step, "")
-                    if isinstance(keys, list):
-                        keys = keys[min(asked[step], len(keys) - 1)]
-                    asked[step] += 1
-                    if not keys or over.wait(REACTION):
-                        continue
-                    new = self.book / f"{number}.new"
-                    new.write_text(number_to_dial(way, 60, 40, 0, keys))
-                    new.rename(self.book / f"{number}.{next(said)}")
+        part = ""
+        while not over.wait(0.03):
+            part += log.read()
+            *lines, part = part.split("\n")
+            for line in lines:
+                step = _asked(line, visit.session_id)
+                keys = answers.get(step, "")
+                if isinstance(keys, list):
+                    keys = keys[min(asked[step], len(keys) - 1)]
+                asked[step] += 1
+                if not keys or over.wait(REACTION):
+                    continue
+                new = self.book / f"{number}.new"
+                new.write_text(number_to_dial(way, 60, 40, 0, keys))
+                new.rename(self.book / f"{number}.{next(said)}")
 
     def _open(self, attempt_id: str, spec: PaySpec, language: str, account: int | None) -> Visit:
         now = datetime.now(UTC)
@@ -249,6 +255,13 @@ class PayDesk:
     def wait_ended(self, visit: Visit) -> None:
         """Until the session's end is written down."""
         until(lambda: self.session(visit).result is not None, "the session never ended")
+
+    def wait_step(self, visit: Visit, step: str) -> None:
+        """Until the conversation is there; fails with what the payment process said."""
+        try:
+            until(lambda: self.session(visit).step == step, f"it never came to {step}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.said()[-3000:]}") from None
 
     # --- what is known afterwards ---------------------------------------------------------
 

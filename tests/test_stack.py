@@ -120,6 +120,18 @@ def test_cards_are_taken_where_a_gateway_is_named_or_simulated(settings: Setting
     assert theirs.stripe_api_base == "http://127.0.0.1:1"
 
 
+def test_the_payment_process_runs_and_says_why_it_takes_no_card(settings: Settings) -> None:
+    simulated = Simulation(network=True, twilio=True, acquirer=True)
+    with Stack(settings, simulated, only=[ACQUIRER, PAYMENTS]) as stack:
+        well, said = health("127.0.0.1", settings.payments_health_port, PAYMENTS)
+        assert stack.settings.gateways == {"*": "test"}
+    assert not well
+    assert "cannot be asked" in said["checks"]["asterisk"]
+    assert said["checks"]["hardened"] is None
+    assert said["checks"]["gateways"] is None
+    assert said["checks"]["sending"] is None
+
+
 def test_a_taken_port_is_told_by_its_setting(settings: Settings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", settings.web_port))
