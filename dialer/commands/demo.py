@@ -22,7 +22,7 @@ from dialer.commands.report import show
 from dialer.config import load_settings
 
 if TYPE_CHECKING:
-    from dialer.local.demo import Progress
+    from dialer.local.demo_campaign import Progress
     from dialer.local.stack import Stack
 
 LINE_SECONDS = 5.0
@@ -87,7 +87,8 @@ def demo(
     """
     settings_home = load_settings().home / "demo"
     os.environ["DIALER_HOME"] = str(settings_home)
-    from dialer.local.demo import DemoOptions, Watch, demo_settings, run_demo
+    from dialer.local.demo import DemoOptions, demo_settings, run_demo
+    from dialer.local.demo_campaign import Watch
     from dialer.payments.gateways import KNOWN
 
     settings = demo_settings(load_settings())

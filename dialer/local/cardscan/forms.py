@@ -133,7 +133,8 @@ CODE_WORDS = tuple(
 )
 """One of them stands in every name of a security code."""
 _CODE_BESIDE_NAME = re.compile(
-    rb"(?:cvv2?|cvc2?|cid|cav2|security[ _-]?code|seguridad)[^0-9a-zA-Z]{1,12}([0-9]{3,4})(?![0-9])",
+    rb"(?:cvv2?|cvc2?|cid|cav2|security[ _-]?code|seguridad)"
+    rb"[^0-9a-zA-Z]{1,12}([0-9]{3,4})(?![0-9])",
     re.IGNORECASE,
 )
 
