@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -226,6 +227,19 @@ def test_what_was_taken_twice_is_reported(till: Till) -> None:
     assert (stands.paid, stands.overpaid) == (2 * OWED, OWED)
     (line,) = till.audit()
     assert f"overpaid by {OWED} EUR" in line
+
+
+def test_a_link_that_was_paid_after_the_debt_was(till: Till) -> None:
+    """No state is contradicted, but it is money that was not owed."""
+    link = till.send()
+    till.settle(link, Reply(PaymentOutcome.NEEDS_ACTION, reason="link"))
+    till.pay(10_000)
+    done = till.settle(link, replace(APPROVED, provider_ref="page"))
+    assert (done.state, done.changed, done.contradiction) == (S.APPROVED, True, True)
+    assert till.balance().overpaid == 10_000
+    with till.engine.connect() as c:
+        (told,) = [row for row in rows.events_of(c, link) if row.kind == "contradiction"]
+    assert told.detail == {"overpaid": 10_000, "currency": "EUR"}
 
 
 def test_a_decline_after_an_approval_is_not_believed(till: Till) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from dialer.config import Settings
 from dialer.domain import ledger as books
+from dialer.domain.ledger import Book
 from dialer.domain.payment import PaymentMode, PaymentOutcome, PaymentState
 from dialer.domain.payment_states import News, Step, advance, look_up_wait, news_of
 from dialer.logs import get_logger, mask_text
@@ -84,6 +85,7 @@ def apply(
     no text is written. A repeat changes nothing but details that were missing.
     """
     step = advance(one.state, news)
+    over = False
     changed = step.state is not one.state
     after = replace(one, state=step.state, **_details(one, reply, source, changed))
     if changed:
@@ -91,12 +93,13 @@ def apply(
         transaction = books.settlement(one.state, step.state, one.mode, one.id, one.amount.minor)
         if transaction is not None:
             _post(connection, one, transaction, now)
+            over = _too_much(connection, one, transaction, now)
     _save(connection, one, after)
     _note(connection, one, step, news, source, after, now)
     if not changed:
         return Settled(step.state, False, None, step.contradiction)
     message_id = _follow_up(connection, one, after, now, settings)
-    return Settled(step.state, True, message_id, step.contradiction)
+    return Settled(step.state, True, message_id, step.contradiction or over)
 
 
 def _post(
@@ -110,6 +113,21 @@ def _post(
         payment_id=one.id,
         now=now,
     )
+
+
+def _too_much(
+    connection: Connection, one: rows.Payment, transaction: books.Transaction, now: datetime
+) -> bool:
+    """Whether money that came late was not owed any more: booked, and said aloud."""
+    late = any(entry.book is Book.OPEN and entry.minor < 0 for entry in transaction.entries)
+    over = ledger.balance_of(connection, one.account_id).overpaid if late else 0
+    if over:
+        rows.note_event(
+            connection, "contradiction", f"contradiction:{one.id}:overpaid", now,
+            payment_id=one.id, detail={"overpaid": over, "currency": one.amount.currency},
+        )  # fmt: skip
+        log.error("a debt is overpaid: refund it", payment=one.id, account_id=one.account_id)
+    return over > 0
 
 
 def _details(one: rows.Payment, reply: Reply | None, source: str, changed: bool) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def look_up(
 ) -> Reversed:
     """Go on with a reversal that was interrupted: send it if it never left, else ask what became
     of it. Raises LookupError for one that does not exist."""
-    with engine.connect() as connection:
+    with engine.connect().execution_options(dialer_readonly=True) as connection:
         one = _load(connection, refund_id)
         order = order_of(connection, one.payment_id)
         ref = _reference(connection, one.payment_id)

@@ -277,7 +277,7 @@ def reconcile(engine: Engine, now: datetime, settings: Settings) -> Reconciled:
     ``created`` past its last moment to leave never left: its reservation is free again.
     ``sending`` past the longest wait for an answer is unknown, and looked up from now on.
     """
-    with engine.connect() as connection:
+    with engine.connect().execution_options(dialer_readonly=True) as connection:
         left = rows.stranded(connection, now, settings.gateway_seconds)
     abandoned = unknown = 0
     for one in left:

@@ -4,6 +4,7 @@ nobody knows (yet), of refunds that were made elsewhere. Every event is kept."""
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,8 +32,9 @@ from dialer.store.refunds import REFUND, VOID, Refund
 
 log = get_logger(__name__)
 
-STRAYS_KEPT = timedelta(days=30)
-"""So long a webhook may be older than the payment it turns out to belong to."""
+STRAYS_TRIED = timedelta(hours=6)
+"""So long a payment is looked for to which a webhook belongs: its reference is written down within
+seconds, unless the database is away. The event itself is kept for good."""
 
 OUTSIDE = "gateway"
 """The actor of a refund that nobody asked for here."""
@@ -60,14 +62,13 @@ def settle_webhook(
 
 
 def adopt_strays(engine: Engine, now: datetime, settings: Settings) -> list[Settled]:
-    """Apply the events that came before anybody knew their payment, where it is known now."""
-    with engine.connect() as connection:
-        found = [
-            (row.id, one.id, event)
-            for row in rows.strays(connection, now - STRAYS_KEPT)
-            for event in [_event(row.detail)]
-            if (one := _payment_of(connection, event, row.detail["gateway"])) is not None
-        ]
+    """Apply the events that came before anybody knew their payment, where it is known now.
+
+    Events of payments that were never ours (another shop on the same merchant account) stay as
+    they are, and cost three queries for all of them.
+    """
+    with engine.connect().execution_options(dialer_readonly=True) as connection:
+        found = _known_strays(connection, now)
     done = []
     for event_id, payment_id, event in found:
         with engine.begin() as connection:
@@ -75,6 +76,29 @@ def adopt_strays(engine: Engine, now: datetime, settings: Settings) -> list[Sett
             if rows.adopt(connection, event_id, payment_id):
                 done.append(_do(connection, payment_id, event, now, settings))
     return done
+
+
+def _known_strays(connection: Connection, now: datetime) -> list[tuple[int, str, WebhookEvent]]:
+    """(id of the event, payment, event) of each that has a payment now."""
+    kept: dict[str, list[tuple[int, WebhookEvent]]] = defaultdict(list)
+    for row in rows.strays(connection, now - STRAYS_TRIED):
+        kept[row.detail["gateway"]].append((row.id, _event(row.detail)))
+    found = []
+    for gateway, events in kept.items():
+        names = {name for _, event in events for name in _names(event)}
+        known = rows.known_names(connection, gateway, names)
+        for event_id, event in events:
+            if known.isdisjoint(_names(event)):
+                continue
+            one = _payment_of(connection, event, gateway)
+            if one is not None:
+                found.append((event_id, one.id, event))
+    return found
+
+
+def _names(event: WebhookEvent) -> list[str]:
+    names = (event.payment_id, event.order_ref, event.provider_ref)
+    return [name for name in names if name is not None]
 
 
 def _payment_of(connection: Connection, event: WebhookEvent, gateway: str) -> rows.Payment | None:

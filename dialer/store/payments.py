@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from dialer.domain.velocity import Submission
 from dialer.store.tables import payment, payment_event
 from dialer.store.upsert import insert_ignore
 
+IN_CHUNK = 5000  # values of one IN
 OPEN_STATES = tuple(state.value for state in PaymentState if state.open)
 
 
@@ -100,6 +101,19 @@ def find_payment(
         if row is not None:
             return _payment(row)
     return None
+
+
+def known_names(connection: Connection, gateway: str, names: Collection[str]) -> frozenset[str]:
+    """Those of these names that are an id, order reference or gateway's reference of a payment
+    with this gateway."""
+    found: set[str] = set()
+    wanted = sorted(names)
+    for start in range(0, len(wanted), IN_CHUNK):
+        part = wanted[start : start + IN_CHUNK]
+        for column in (payment.c.id, payment.c.order_ref, payment.c.provider_ref):
+            query = select(column).where(payment.c.gateway == gateway, column.in_(part))
+            found |= set(connection.scalars(query))
+    return frozenset(found)
 
 
 def update_payment(connection: Connection, payment_id: str, **values: Any) -> None:
