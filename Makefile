@@ -3,16 +3,19 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo pci-scan test lint bench lock clean
 
 help:  ## what can be made
-	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## everything this checkout needs: packages, Asterisk, Redis, prompts
 	@tools/setup
 
 demo: setup  ## the whole dialer against a simulated telephone network
 	@$(BIN)/dialer demo
+
+pci-scan: setup  ## have cards keyed in, look for them everywhere, then see leaks found
+	@$(BIN)/dialer pci-scan --controls
 
 test: setup  ## the tests
 	@$(BIN)/python -m pytest -q

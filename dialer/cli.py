@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("doctor_cmd", "Check this machine and say what is missing."),
         "up": ("up", "Run everything on this machine."),
         "demo": ("demo", "Call made-up debtors on a simulated network and report."),
+        "pci-scan": ("pci_scan", "Have cards keyed in, then look for them everywhere."),
     },
     "Debtors and campaigns": {
         "company": ("company", "Companies (creditors) that calls are made for."),

@@ -27,6 +27,7 @@ _RAW = {
 """Endings of files that are samples and nothing else, as Asterisk writes them."""
 ENDINGS = frozenset({*_RAW, ".wav", ".wav49", ".gsm", ".sln", ".sln16", ".flac", ".ogg"})
 """What ``keys_in`` reads; ``.WAV`` too."""
+FRAME = 160
 
 
 def keys_in(path: Path) -> str:
@@ -40,6 +41,16 @@ def keys_in(path: Path) -> str:
         if keys and keys not in found:
             found.append(keys)
     return " ".join(found)
+
+
+def seconds_of_sound(path: Path) -> float:
+    """How long there is something to hear in a file, over -45 dB. Raises SoundError."""
+    loudest = 0.0
+    for channel in _channels(path):
+        frames = channel[: len(channel) // FRAME * FRAME].reshape(-1, FRAME)
+        loud = (frames**2).mean(axis=1) > 10**-4.5 if len(frames) else np.zeros(0)
+        loudest = max(loudest, float(loud.sum()) * FRAME / RATE)
+    return loudest
 
 
 def _whole(content: bytes) -> BytesIO:

@@ -19,6 +19,7 @@ UNPACKED_AT_MOST = 64 * 1024 * 1024
 DEEPEST = 3
 FIRST_LOOK = 512
 LONGEST_CODE = 48
+HEARD_IN_A_ROW = 7
 _MEMBER = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 _DIGIT_LINE = re.compile(
     rb"(?:DTMF|[Dd]igit)[^\n]{0,60}?['\"\s:=]([0-9])['\"]?(?![0-9])[^\n]{0,80}?"
@@ -125,15 +126,30 @@ class Matcher:
         found = []
         halved = digits[::2] if digits[::2] == digits[1::2] else ""
         for card in self._planted:
-            doubled = "".join(one * 2 for one in card.number)
-            for where in (digits, halved):
-                if card.number in where:
-                    what = f"{card.name}: number from single digits"
-                    found.append(Finding(what, where.index(card.number)))
-            if doubled in digits:
-                what = f"{card.name}: number from doubled single digits"
-                found.append(Finding(what, digits.index(doubled)))
+            for part in (card.number, card.number[:12], card.number[6:]):
+                doubled = "".join(one * 2 for one in part)
+                for how, wanted, where in (
+                    ("single digits", part, digits),
+                    ("single digits", part, halved),
+                    ("doubled single digits", doubled, digits),
+                ):
+                    if wanted in where:
+                        what = f"{card.name}: number from {how}"
+                        found.append(Finding(what, where.index(wanted)))
         return list(dict.fromkeys(found))
+
+    def search_keys_heard(self, keys: str) -> list[Finding]:
+        """Findings in keys that were heard in a sound: one that was missed hides nothing."""
+        found = self.search_digits(keys)
+        for card in self._planted:
+            number = card.number
+            for start in range(len(number) - HEARD_IN_A_ROW + 1):
+                if number[start : start + HEARD_IN_A_ROW] in keys:
+                    found.append(Finding(f"{card.name}: part of the number, heard", 0))
+                    break
+            if card.expiry + card.code in keys:
+                found.append(Finding(f"{card.name}: expiry and code, heard", 0))
+        return found
 
 
 def _unpacked(content: memoryview) -> bytes:

@@ -24,13 +24,15 @@ class CannotSearch(Exception):
 
 @dataclass(slots=True)
 class Searched:
-    """One line of the report. ``findings`` name call and form, never digits."""
+    """One line of the report; no digits of a card are in it. ``regions``: of memory."""
 
     where: str
     what: str
     bytes: int = 0
     findings: list[str] = field(default_factory=list)
+    """Each names a call and a form, and where it lies."""
     trouble: str | None = None
+    regions: int = 0
 
     def add(self, found: list[Finding], within: str = "") -> None:
         """Findings, each told once for each place."""
@@ -81,7 +83,6 @@ def _chunks(content: Any) -> Iterator[bytes]:
 def search_memory(matcher: Matcher, where: str, pid: int) -> Searched:
     """All readable memory of a process but what is a file on disk mapped read-only."""
     result = Searched(where, "memory")
-    regions = 0
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
@@ -98,11 +99,11 @@ def search_memory(matcher: Matcher, where: str, pid: int) -> Searched:
             if "w" not in rights and name.startswith("/"):
                 continue  # code and constants of a file; the file itself holds no secret of ours
             start, end = (int(one, 16) for one in span.split("-"))
-            regions += 1
+            result.regions += 1
             result.add(matcher.search(_region(memory, start, end, result)), name or "heap")
     finally:
         os.close(memory)
-    result.what = f"memory, {regions} regions"
+    result.what = f"memory, {result.regions} regions"
     if not result.bytes:
         result.trouble = "no memory could be read: run the scan as root"
     return result
@@ -126,9 +127,10 @@ def search_redis(matcher: Matcher, url: str) -> Searched:
     """Every key with its value as Redis serialises it, and the slow log with its arguments."""
     result = Searched("redis", "keys, slow log, clients")
     with Redis.from_url(url) as redis:
-        keys = 0
+        keys = jobs = 0
         for key in redis.scan_iter(count=1000):
             keys += 1
+            jobs += bytes(key).startswith(b"rq:job:")
             content = bytes(key) + b"\n" + _value(redis, key)
             result.bytes += len(content)
             result.add(matcher.search_bytes(content), f"key {keys}")
@@ -137,7 +139,7 @@ def search_redis(matcher: Matcher, url: str) -> Searched:
         for name, content in (("slow log", slow), ("client list", clients)):
             result.bytes += len(content)
             result.add(matcher.search_bytes(content), name)
-        result.what = f"{keys} keys, slow log, client list"
+        result.what = f"{keys} keys ({jobs} jobs), slow log, client list"
     return result
 
 

@@ -98,27 +98,28 @@ class HookSender:
                     return
                 _, _, hook, tried = heapq.heappop(self._due)
                 self._busy = True
-            status = self._post(hook)
+            status, body = self._post(hook)
             with self._wake:
                 self._busy = False
                 if len(self._sent) < KEPT:
                     self._sent.append(
                         {"face": hook.face, "id": hook.event_id, "status": status}
-                        | {"at": time.time(), "tried": tried + 1}
+                        | {"at": time.time(), "tried": tried + 1, "body": body}
                     )
                 taken = isinstance(status, int) and 200 <= status < 300
                 if not taken and status != "not_local" and tried < len(TRY_AGAIN_AFTER):
                     moment = time.monotonic() + TRY_AGAIN_AFTER[tried]
                     heapq.heappush(self._due, (moment, next(self._order), hook, tried + 1))
 
-    def _post(self, hook: Hook) -> int | str:
-        """The status of the answer, ``no_answer`` or ``not_local``."""
+    def _post(self, hook: Hook) -> tuple[int | str, str]:
+        """The status of the answer, ``no_answer`` or ``not_local``; and what was sent."""
         url = self._base + hook.face
         if urlsplit(url).hostname not in LOOPBACK:
-            return "not_local"
+            return "not_local", ""
         body, headers = hook.sign()
+        sent = body.decode("utf-8", "replace")
         try:
             answer = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT)
         except requests.RequestException:
-            return "no_answer"
-        return answer.status_code
+            return "no_answer", sent
+        return answer.status_code, sent

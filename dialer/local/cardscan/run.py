@@ -1,0 +1,183 @@
+"""``dialer pci-scan``: calls in which cards are keyed in, then a search for them everywhere, then
+leaks that the search must find."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from dialer.config import Settings
+from dialer.domain.payment import PayStep
+from dialer.local import demo_payments
+from dialer.local.cardscan.casting import KILLED, OUTCOMES, Planned, all_cards, planned
+from dialer.local.cardscan.everywhere import EXCLUDED, search_everywhere
+from dialer.local.cardscan.leaks import LEAKS
+from dialer.local.cardscan.matcher import Matcher
+from dialer.local.cardscan.places import Searched
+from dialer.local.cardscan.plants import PLANTS, plant_card
+from dialer.local.cardscan.proof import Call, prove
+from dialer.local.cardscan.rig import Rig
+from dialer.simulation.debtor_cards import expiry_keys
+
+Tell = Callable[[str], None]
+
+NAMES = (*LEAKS, *PLANTS)
+"""Every leak that can be switched on."""
+SETTLE_SECONDS = 4.0
+"""From the end of the last call to the search: what lives for a moment only is gone then, what
+stays is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """``personas``: who is called, ``each`` times; ``kill``: once the payment process is killed in
+    the middle of an entry; ``leaks``: names of ``NAMES``, switched on one after the other."""
+
+    personas: tuple[str, ...] = OUTCOMES
+    each: int = 1
+    kill: bool = True
+    leaks: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class Control:
+    """One leak. ``found``: the lines of the report in which it was; ``seen``: whether the one where
+    it had to be is among them."""
+
+    leak: str
+    where: str
+    seen: bool
+    found: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a scan came to."""
+
+    calls: list[Call] = field(default_factory=list)
+    searched: list[Searched] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+    forms: int = 0
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Every call came to a card, every place was searched, and nothing was found."""
+        return not (
+            self.problems
+            or any(one.problems for one in self.calls)
+            or any(one.findings or one.trouble for one in self.searched)
+        )
+
+    @property
+    def missed(self) -> list[str]:
+        """The leaks that were switched on and not found."""
+        return [one.leak for one in self.controls if not one.seen]
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; no digit of a card is in it."""
+        return {
+            "clean": self.clean,
+            "calls": [asdict(one) for one in self.calls],
+            "searched": [asdict(one) for one in self.searched],
+            "bytes": sum(one.bytes for one in self.searched),
+            "forms": self.forms,
+            "excluded": EXCLUDED,
+            "controls": [asdict(one) for one in self.controls],
+            "missed": self.missed,
+            "problems": self.problems,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run_scan(settings: Settings, options: ScanOptions, tell: Tell = lambda _line: None) -> Scan:
+    """The whole of it, in the installation of ``settings`` (see ``rig.scan_settings``), whose
+    folder is emptied first.
+
+    Raises KeyError for a persona or leak that does not exist, ScanFailed and DemoFailed where
+    calls do not come to their end, ComponentFailed.
+    """
+    unknown = [name for name in options.leaks if name not in NAMES]
+    if unknown:
+        raise KeyError(unknown[0])
+    began = time.monotonic()
+    scan = Scan()
+    seed = int(time.time()) if options.seed is None else options.seed
+    personas = options.personas * options.each
+    kill = options.kill and bool(personas)
+    switched = [name for name in options.leaks if name in LEAKS]
+    everybody = planned(
+        [*personas, *[KILLED] * kill, *(LEAKS[name].persona for name in switched)],
+        seed,
+        demo_payments.today(),
+    )
+    calls, rest = everybody[: len(personas)], everybody[len(personas) :]
+    with Rig(settings, tell) as rig:
+        if calls:
+            _search_after(rig, calls, rest[0] if kill else None, scan, tell)
+        for name, one in zip(switched, rest[kill:], strict=True):
+            tell(f"a leak: {name}")
+            scan.controls.append(_with_leak(rig, name, one))
+        plants = [name for name in options.leaks if name in PLANTS]
+        if plants:
+            tell(f"numbers are planted: {', '.join(plants)}")
+            scan.controls += _with_plants(rig, plants)
+    scan.seconds = time.monotonic() - began
+    return scan
+
+
+def _search_after(
+    rig: Rig, calls: Sequence[Planned], killed: Planned | None, scan: Scan, tell: Tell
+) -> None:
+    tell(f"{len(calls)} debtors are called, and key in their cards")
+    rig.call(calls)
+    if killed is not None:
+        tell("one more; the payment process is killed in the middle of it")
+        _, held = rig.call_and_kill(killed)
+        calls = [*calls, killed]
+        if not held:
+            scan.problems.append("the payment process did not hold the number when it was killed")
+    scan.calls = prove(rig, calls)
+    time.sleep(SETTLE_SECONDS)
+    tell("everything is searched")
+    matcher = Matcher(all_cards(calls))
+    scan.forms = matcher.forms
+    scan.searched = search_everywhere(rig, matcher)
+
+
+def _with_leak(rig: Rig, name: str, one: Planned) -> Control:
+    leak = LEAKS[name]
+    with ExitStack() as on:
+
+        def switch_on(campaign_id: int) -> None:
+            rig.wait_for_step(campaign_id, PayStep.CARD_NUMBER)
+            on.enter_context(contextmanager(leak.on)(rig))
+
+        rig.call([one], switch_on)
+        searched = search_everywhere(rig, Matcher(one.cards))
+    return _control(name, leak.where, one.cards[0].name, searched)
+
+
+def _with_plants(rig: Rig, wanted: Sequence[str]) -> list[Control]:
+    expiry = expiry_keys(datetime.now(UTC).date())
+    cards = {name: plant_card(name, expiry) for name in wanted}
+    with ExitStack() as laid:
+        for name, card in cards.items():
+            laid.enter_context(contextmanager(PLANTS[name][0])(rig, card))
+        searched = search_everywhere(rig, Matcher(list(cards.values())))
+    return [_control(name, PLANTS[name][1], name, searched) for name in wanted]
+
+
+def _control(name: str, where: str, card: str, searched: Sequence[Searched]) -> Control:
+    found = [
+        one.where
+        for one in searched
+        if any(finding.startswith(f"{card}:") for finding in one.findings)
+    ]
+    return Control(name, where, any(one.startswith(where) for one in found), found)
