@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dialer.local.cardscan.forms import Planted
+from dialer.local.cardscan.listening import as_sent, search_events
 from dialer.local.cardscan.matcher import LONGEST, Matcher
 from dialer.local.cardscan.places import search_folder, search_memory
 
@@ -95,6 +96,60 @@ def test_digits_one_a_line_are_put_together_by_channel() -> None:
         for what in ("begin", "end")
     )
     assert MATCHER.search_digit_lines(begin_too.encode())
+
+
+def test_digits_that_are_told_four_times_each_are_put_together() -> None:
+    lines = (
+        "DTMF begin '{}' received on PJSIP/carrier-0000000a",
+        "DTMF begin ignored '{}' on PJSIP/carrier-0000000a",
+        "DTMF end '{}' received on PJSIP/carrier-0000000a, duration 160 ms",
+        "DTMF end passthrough '{}' on PJSIP/carrier-0000000a",
+    )
+    content = "\n".join(line.format(one) for one in NUMBER for line in lines).encode()
+    assert MATCHER.search_digit_lines(content)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<PJSIP/carrier-0000000a>AGI Tx >> 200 result={code}",
+        'DTMF,,"{{""digit"":""{digit}"",""duration_ms"":100}}"',
+        "Event: DTMFEnd Channel: PJSIP/carrier-0000000a Uniqueid: 0123 Digit: {digit}",
+    ],
+)
+def test_digits_in_the_words_of_asterisk_are_put_together(line: str) -> None:
+    content = "\n".join(line.format(code=ord(one), digit=one) for one in NUMBER).encode()
+    assert MATCHER.search_digit_lines(content)
+    other = "\n".join(line.format(code=ord(one), digit=one) for one in NUMBER[::-1]).encode()
+    assert MATCHER.search_digit_lines(other) == []
+
+
+def test_a_part_of_a_number_that_was_heard_is_enough_and_what_many_cards_share_is_not() -> None:
+    assert MATCHER.search_keys_heard(f"1*{NUMBER[7:14]} 22")
+    assert MATCHER.search_keys_heard("0931847")
+    assert MATCHER.search_keys_heard(f"1{NUMBER[:8]}5551{AMEX[:7]}") == []
+
+
+def test_what_redis_shows_is_unpacked() -> None:
+    payload = zlib.compress(f"\x80job {NUMBER}".encode())
+    shown = b"".join(
+        bytes((one,)) if 32 <= one < 127 and one not in b'"\\' else b"\\x%02x" % one
+        for one in payload
+    )
+    line = b'1700000000.1 [0 lua] "HSET" "rq:job:1" "data" "' + shown + b'"'
+    assert MATCHER.search_bytes(line) == []
+    assert MATCHER.search_bytes(as_sent(line))
+
+
+def test_keys_in_events_of_ami_are_put_together() -> None:
+    event = "Event: {}\r\nChannel: PJSIP/carrier-0000000{}\r\nUniqueid: {}\r\nDigit: {}\r\n\r\n"
+    stream = "".join(
+        event.format("DTMFBegin", at, at, one) + event.format("DTMFEnd", at, at, one)
+        for pair in zip(NUMBER, "7" * 16, strict=True)
+        for at, one in enumerate(pair)
+    )
+    assert search_events(MATCHER, stream.encode())
+    assert search_events(MATCHER, stream.replace(NUMBER[-1], "x").encode()) == []
 
 
 def test_files_are_searched_and_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ OUTCOMES = (
     "hangs_up_in_expiry",
     "hangs_up_in_code",
 )
-"""The personas (``dialer.simulation.payers``) of a whole scan: the ways in which card entry ends."""
+"""The personas (``dialer.simulation.payers``) of a whole scan: how card entry can end."""
 KILLED = "falls_silent_in_code"
 """Whose payment process is killed in the middle of the security code."""
 REACHED = {

@@ -57,19 +57,19 @@ def _logger_dtmf(rig: Rig) -> Iterator[None]:
 def _cel_dtmf(rig: Rig) -> Iterator[None]:
     """Call event logging with all events, into a file: it has keys since Asterisk 22.6."""
     mapping = rig.asterisk.folder / "etc" / "cel_custom.conf"
-    fields = ("eventtype", "CHANNEL(name)", "eventextra")
-    mapping.write_text(
-        "[mappings]\nleak.csv => " + ",".join(f"${{{one}}}" for one in fields) + "\n"
-    )
+    fields = ",".join(f"${{{one}}}" for one in ("eventtype", "CHANNEL(channame)", "eventextra"))
+    mapping.write_text(f"[mappings]\nleak.csv => {fields}\n")
+    (rig.asterisk.folder / "log" / "cel-custom").mkdir(exist_ok=True)
     change = ("enable = no", "enable = yes\nevents = ALL\napps = all\n")
+    reload = "module reload cel"
+    rig.asterisk.rx("module load res_cdrel_custom.so")  # cel_custom writes through it
     try:
-        with _configured(rig, "cel.conf", change, ("cel reload", "cel reload")):
+        with _configured(rig, "cel.conf", change, (reload, reload)):
             rig.asterisk.rx("module load cel_custom.so")
-            try:
-                yield
-            finally:
-                rig.asterisk.rx("module unload cel_custom.so")
+            yield
     finally:
+        rig.asterisk.rx("module unload cel_custom.so")
+        rig.asterisk.rx("module unload res_cdrel_custom.so")
         mapping.unlink()
 
 
@@ -101,20 +101,21 @@ def _agi_debug(rig: Rig) -> Iterator[None]:
     """Debugging of AGI, and a console that shows it, into a file."""
     out = rig.settings.home / "log" / "leak-console.log"
     binary, config = rig.asterisk.binary, str(rig.asterisk.config_file)
-    with out.open("wb") as sink:
-        console = subprocess.Popen(
-            [*binary.argv, "-C", config, "-r", "-v", "-v", "-v", "-v", "-v"],
+    change = ("[logfiles]\n", "[logfiles]\nconsole => notice,verbose\n")
+    with (
+        out.open("wb") as sink,
+        _configured(rig, "logger.conf", change, ("logger reload", "logger reload")),
+        subprocess.Popen(
+            [*binary.argv, "-C", config, "-rvvvvv"],
             stdin=subprocess.PIPE, stdout=sink, stderr=sink,
-        )  # fmt: skip
-    try:
-        rig.payments_ami.console("agi set debug on")
-        yield
-    finally:
+        ) as console,
+    ):  # fmt: skip
         try:
-            rig.payments_ami.console("agi set debug off")
+            rig.payments_ami.console("agi set debug on")
+            yield
         finally:
             console.terminate()
-            console.wait(10)
+            rig.payments_ami.console("agi set debug off")
 
 
 LEAKS: dict[str, Leak] = {

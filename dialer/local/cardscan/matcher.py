@@ -31,6 +31,11 @@ _DIGIT_LINE_CHANNEL_FIRST = re.compile(
 )
 
 
+_DIGIT_ALONE = re.compile(
+    rb"((?:DTMF|[Dd]igit|[Kk]ey)[^\n]{0,60}?)['\"\s:=]([0-9])['\"]?(?![0-9])[^\n]*"
+)
+"""A digit in a line that says no channel, or says it in words of its own."""
+_LETTERS = re.compile(rb"[A-Za-z]+")
 _AGI_LINE = re.compile(rb"<((?:PJSIP|Local)/[\w@.+-]+)>AGI Tx >> 200 result=(4[89]|5[0-7])\b")
 """A key in an answer to AGI: its code in ASCII."""
 
@@ -112,11 +117,16 @@ class Matcher:
             (_DIGIT_LINE, 1, 2),
             (_DIGIT_LINE_CHANNEL_FIRST, 2, 1),
             (_AGI_LINE, 2, 1),
+            (_DIGIT_ALONE, 2, 1),
         ):
-            by_channel: dict[bytes, list[str]] = defaultdict(list)
+            by_channel: dict[tuple[bytes, ...], list[str]] = defaultdict(list)
             for match in pattern.finditer(content):
                 key = match[digit].decode()
-                by_channel[match[channel]].append(key if len(key) == 1 else chr(int(key)))
+                key = key if len(key) == 1 else chr(int(key))
+                # Several lines tell of one key (begin, end, passed on): by their wording too.
+                words = b"".join(_LETTERS.findall(match[0].replace(match[channel], b"")))
+                by_channel[(match[channel],)].append(key)
+                by_channel[match[channel], words].append(key)
             for digits in by_channel.values():
                 found += self.search_digits("".join(digits))
         return list(dict.fromkeys(found))
@@ -143,7 +153,8 @@ class Matcher:
         found = self.search_digits(keys)
         for card in self._planted:
             number = card.number
-            for start in range(len(number) - HEARD_IN_A_ROW + 1):
+            # What stands before is the same on many cards.
+            for start in range(6, len(number) - HEARD_IN_A_ROW + 1):
                 if number[start : start + HEARD_IN_A_ROW] in keys:
                     found.append(Finding(f"{card.name}: part of the number, heard", 0))
                     break

@@ -46,13 +46,13 @@ class ScanOptions:
 
 @dataclass(slots=True)
 class Control:
-    """One leak. ``found``: the lines of the report in which it was; ``seen``: whether the one where
-    it had to be is among them."""
+    """One leak. ``found``: the lines of the report in which it was, with the findings; ``seen``:
+    whether the one where it had to be is among them."""
 
     leak: str
     where: str
     seen: bool
-    found: list[str] = field(default_factory=list)
+    found: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -175,9 +175,9 @@ def _with_plants(rig: Rig, wanted: Sequence[str]) -> list[Control]:
 
 
 def _control(name: str, where: str, card: str, searched: Sequence[Searched]) -> Control:
-    found = [
-        one.where
-        for one in searched
-        if any(finding.startswith(f"{card}:") for finding in one.findings)
-    ]
+    found = {}
+    for one in searched:
+        mine = [finding for finding in one.findings if finding.startswith(f"{card}:")]
+        if mine:
+            found[one.where] = mine
     return Control(name, where, any(one.startswith(where) for one in found), found)
