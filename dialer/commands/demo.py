@@ -48,7 +48,7 @@ LINE_SECONDS = 5.0
     "--persona",
     "personas",
     multiple=True,
-    help="Only debtors of this name (docs/personas.md); may be repeated.",
+    help="Only debtors of this name (docs/personas.md), in turn; may be repeated.",
 )
 @click.option("--payments", is_flag=True, help="Debtors pay by card, at a simulated bank.")
 @click.option(
@@ -177,7 +177,10 @@ def _tell_payments(found: dict[str, Any]) -> None:
 def _payments_match(found: dict[str, Any]) -> bool:
     paid = found.get("payments")
     return paid is None or bool(
-        paid["match"] and paid["charged_once"] and paid["cards_as_keyed"] and not paid["books"]
+        paid["match"]
+        and paid["charged_once"] is not False
+        and paid["cards_as_keyed"] is not False
+        and not paid["books"]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ from dialer.local.ports import with_free_ports
 from dialer.local.stack import CARRIER, Simulation, Stack
 from dialer.local.witnessing import Witnessing
 from dialer.simulation.leads import MadeUpLead, make_leads
-from dialer.simulation.personas import PERSONAS, named
+from dialer.simulation.personas import EVERYBODY, named
 from dialer.store import campaigns
 from dialer.store.campaigns import Action
 from dialer.store.plans import load_plan
@@ -42,7 +42,7 @@ KNOWN_SECONDS = 90.0
 class DemoOptions:
     """``timeout``: seconds for the calls, after which the demo gives up (None: by the size).
 
-    ``personas``: names, of whom the debtors are drawn (none: all, by their weight).
+    ``personas``: names, who come in turn (none: all are drawn, by their weight).
     ``payments``: debtors pay by card, at the simulated bank behind ``gateway``.
     """
 
@@ -106,7 +106,7 @@ def run_demo(
                 wait_for_messages(engine, campaign_id)
             found = _result(engine, campaign_id, options, seen())
             if options.payments:
-                found["payments"] = _payments(engine, campaign_id, settings)
+                found["payments"] = _payments(engine, campaign_id, stack.settings, options.gateway)
             if settings.trunk is not None and not found["match"]:
                 found["match"] = None  # who lives behind that peer is not known
             found |= {
@@ -129,11 +129,12 @@ def run_demo(
 
 def _made_up(options: DemoOptions) -> list[MadeUpLead]:
     try:
-        personas = [named(name) for name in options.personas] or None
+        # Those asked for by name come in turn, so that each of them does.
+        personas = [replace(named(name), weight=0) for name in options.personas] or None
         if personas is None and options.payments:
             personas = demo_payments.cast()
     except KeyError as error:
-        known = ", ".join(persona.name for persona in PERSONAS.values())
+        known = ", ".join(persona.name for persona in EVERYBODY.values())
         raise DemoFailed(f"there is no persona {error}; there are: {known}") from error
     today = datetime.now(UTC).date()
     return make_leads(options.leads, options.seed, today=today, personas=personas)
@@ -155,8 +156,8 @@ def _witness(stack: Stack) -> Iterator[Callable[[], Witnessed]]:
 # --- after ---------------------------------------------------------------------------------
 
 
-def _payments(engine: Engine, campaign_id: int, settings: Settings) -> dict[str, Any]:
-    ledger = demo_payments.bank_ledger(settings)
+def _payments(engine: Engine, campaign_id: int, settings: Settings, gateway: str) -> dict[str, Any]:
+    ledger = demo_payments.bank_ledger(settings, gateway)
     with engine.connect().execution_options(dialer_readonly=True) as connection:
         return demo_payments.payment_result(connection, campaign_id, ledger, demo_payments.today())
 

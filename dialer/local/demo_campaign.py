@@ -63,7 +63,8 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> Engine:
             path.unlink()
     if not settings.redis_url:
         shutil.rmtree(settings.home / "redis", ignore_errors=True)
-    shutil.rmtree(settings.home / "log", ignore_errors=True)
+    for folder in ("log", "acquirer-double"):
+        shutil.rmtree(settings.home / folder, ignore_errors=True)
     list(make_home(settings))
     make_database(settings)
     tell("the prompts are looked through")

@@ -52,9 +52,14 @@ def wait_until_known(engine: Engine, seconds: float) -> bool:
     return False
 
 
-def bank_ledger(settings: Settings) -> dict[str, Any]:
-    """Everything that the simulated bank wrote down."""
-    url = f"http://127.0.0.1:{settings.acquirer_double_port}/_bank/ledger"
+def bank_ledger(settings: Settings, gateway: str) -> dict[str, Any] | None:
+    """Everything that the simulated bank wrote down; None where the gateway's address is not the
+    simulated bank's."""
+    bank = f"http://127.0.0.1:{settings.acquirer_double_port}"
+    name = "test_acquirer" if gateway == "test" else gateway
+    if not getattr(settings, f"{name}_api_base").startswith(bank):
+        return None
+    url = f"{bank}/_bank/ledger"
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own process
         found: dict[str, Any] = json.load(answer)
     return found
