@@ -70,7 +70,8 @@ def planned(personas: Sequence[str], seed: int, today: date) -> list[Planned]:
     without = [one.name for one in chosen if not one.cards]
     if without:
         raise ValueError(f"{without[0]} keys in no card: nothing could be looked for")
-    leads = make_leads(len(chosen), seed, today=today, personas=chosen) if chosen else []
+    # Mobiles alone: a link is sent by SMS, and a landline would be led another way.
+    leads = make_leads(len(chosen), seed, today=today, personas=chosen, mobile_share=1.0)
     found = []
     for at, lead in enumerate(leads, start=1):
         cards = []

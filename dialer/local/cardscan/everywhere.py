@@ -39,14 +39,17 @@ EXCLUDED = {
 """What is not searched, and why."""
 
 
-def search_everywhere(rig: Rig, matcher: Matcher) -> list[Searched]:
-    """One line for each place. What cannot be searched has ``trouble``, and is not clean."""
+def search_everywhere(rig: Rig, matcher: Matcher, *, memory: bool = True) -> list[Searched]:
+    """One line for each place. What cannot be searched has ``trouble``, and is not clean.
+
+    ``memory``: of processes too, which takes most of the time.
+    """
     return [
         *_files(rig, matcher),
         search_tables(matcher, rig.database),
         search_redis(matcher, rig.settings.redis),
         *_recorded(rig, matcher),
-        *_memory(rig, matcher),
+        *(_memory(rig, matcher) if memory else ()),
         _command_lines(rig, matcher),
         *_http(rig, matcher),
         _sounds(rig, matcher),
@@ -106,7 +109,7 @@ def _memory(rig: Rig, matcher: Matcher) -> Iterator[Searched]:
             result.bytes += found.bytes
             result.findings += found.findings
             result.trouble = result.trouble or found.trouble
-        result.what = f"memory, {count} processes, {regions} regions"
+        result.what = f"memory (processes: {count}, regions: {regions})"
         yield result
 
 
@@ -141,7 +144,7 @@ def _command_lines(rig: Rig, matcher: Matcher) -> Searched:
                 result.bytes += len(content)
                 result.add(matcher.search_bytes(content), f"{kind} of {name}")
             count += 1
-    result.what = f"of {count} processes"
+    result.what = f"processes: {count}"
     return result
 
 
@@ -168,7 +171,7 @@ _PAGES = ("health", "metrics")
 
 
 def _pages(matcher: Matcher, where: str, urls: list[str]) -> Searched:
-    result = Searched(where, f"{len(urls)} pages")
+    result = Searched(where, f"pages: {len(urls)}")
     for url in urls:
         try:
             with urllib.request.urlopen(url, timeout=HTTP_SECONDS) as answer:  # noqa: S310
@@ -220,5 +223,5 @@ def _sounds(rig: Rig, matcher: Matcher) -> Searched:
         result.trouble = f"{silent} recordings are empty: the recorder did not work"
     elif not decoded:
         result.trouble = "there are no recordings"
-    result.what = f"{decoded} decoded, keys heard in {with_keys} (none of a card may be)"
+    result.what = f"decoded: {decoded}, keys heard in: {with_keys}"
     return result

@@ -22,7 +22,7 @@ class Leak:
 
     on: Callable[[Rig], Iterator[None]]
     where: str
-    persona: str = "hangs_up_in_code"
+    persona: str = "hangs_up_in_number"
 
 
 @contextmanager

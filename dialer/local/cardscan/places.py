@@ -61,7 +61,7 @@ def search_folder(
             continue  # of a process that is just ending
         except OSError as error:
             result.trouble = f"{path.relative_to(folder)}: {error.strerror}"
-    result.what = f"{count} files"
+    result.what = f"files: {count}"
     return result
 
 
@@ -103,7 +103,7 @@ def search_memory(matcher: Matcher, where: str, pid: int) -> Searched:
             result.add(matcher.search(_region(memory, start, end, result)), name or "heap")
     finally:
         os.close(memory)
-    result.what = f"memory, {result.regions} regions"
+    result.what = f"memory, regions: {result.regions}"
     if not result.bytes:
         result.trouble = "no memory could be read: run the scan as root"
     return result
@@ -139,7 +139,7 @@ def search_redis(matcher: Matcher, url: str) -> Searched:
         for name, content in (("slow log", slow), ("client list", clients)):
             result.bytes += len(content)
             result.add(matcher.search_bytes(content), name)
-        result.what = f"{keys} keys ({jobs} jobs), slow log, client list"
+        result.what = f"keys: {keys} (jobs: {jobs}), slow log, client list"
     return result
 
 
@@ -182,5 +182,5 @@ def search_tables(matcher: Matcher, engine: Engine) -> Searched:
                 content = "\x1f".join(str(one) for one in row).encode()
                 result.bytes += len(content)
                 result.add(matcher.search_bytes(content), f"{name} row")
-    result.what = f"{rows} rows"
+    result.what = f"rows: {rows}"
     return result

@@ -129,13 +129,8 @@ class Rig:
 
     # --- calls ----------------------------------------------------------------------------
 
-    def call(
-        self, calls: Sequence[Planned], during: Callable[[int], None] = lambda _id: None
-    ) -> int:
-        """Call these debtors and wait until all is over; the campaign's id.
-
-        ``during`` is called with it once calling has begun. Raises DemoFailed, ScanFailed.
-        """
+    def start(self, calls: Sequence[Planned]) -> int:
+        """Begin to call these debtors; the campaign's id. Raises DemoFailed."""
         self._campaigns += 1
         name = f"scan-{self._campaigns}-{datetime.now(UTC):%H%M%S}"
         wanted = demo_campaign(name, 2.0, record=True)
@@ -144,35 +139,34 @@ class Rig:
         with self.database.begin() as connection:
             campaigns.change_state(connection, name, Action.START, ACTOR, datetime.now(UTC))
         self.campaign_ids.append(campaign_id)
-        during(campaign_id)
+        return campaign_id
+
+    def finish(self, campaign_id: int) -> None:
+        """Wait until its calls, payments and messages are over. Raises DemoFailed."""
         wait_until_over(self.database, campaign_id, CALLS_SECONDS, Watch())
         demo_payments.wait_until_known(self.database, KNOWN_SECONDS)
         wait_for_messages(self.database, campaign_id)
-        return campaign_id
 
-    def call_and_kill(self, one: Planned) -> tuple[int, bool]:
-        """Call a debtor and kill the payment process in the middle of the security code: the
-        campaign, and whether the process had the number in its memory then."""
-        held = []
-
-        def kill(campaign_id: int) -> None:
-            self.wait_for_step(campaign_id, PayStep.SECURITY_CODE)
-            self.until(
-                lambda: self._subscriber_waits(one.lead.persona.code),
-                "the debtor has not pressed half of the code",
-            )
-            supervisor = self.stack.supervisor
-            pid, restarts = supervisor.pid(PAYMENTS), supervisor.restarts(PAYMENTS)
-            supervisor.signal(PAYMENTS, signal.SIGSTOP)  # so that it stays in the middle
-            try:
-                found = search_memory(Matcher(all_cards([one])), "", pid)
-                held.append(bool(found.findings))
-            finally:
-                supervisor.signal(PAYMENTS, signal.SIGKILL)
-            if not supervisor.wait_for_restart(PAYMENTS, restarts, RESTART_SECONDS):
-                raise ScanFailed("the payment process did not come back after it was killed")
-
-        return self.call([one], kill), held == [True]
+    def kill_within_code(self, campaign_id: int, one: Planned) -> bool:
+        """Kill the payment process in the middle of a debtor's security code; whether it had the
+        number in its memory then. Raises ScanFailed, also where somebody else is at a card."""
+        self.wait_for_step(campaign_id, PayStep.SECURITY_CODE)
+        self.until(
+            lambda: self._subscriber_waits(one.lead.persona.code),
+            "the debtor has not pressed half of the code",
+        )
+        supervisor = self.stack.supervisor
+        pid, restarts = supervisor.pid(PAYMENTS), supervisor.restarts(PAYMENTS)
+        supervisor.signal(PAYMENTS, signal.SIGSTOP)  # so that it stays in the middle
+        try:
+            if len(self.rows(select(pay_session.c.id).where(pay_session.c.result.is_(None)))) != 1:
+                raise ScanFailed("others are at their cards where one alone was expected")
+            found = search_memory(Matcher(all_cards([one])), "", pid)
+        finally:
+            supervisor.signal(PAYMENTS, signal.SIGKILL)
+        if not supervisor.wait_for_restart(PAYMENTS, restarts, RESTART_SECONDS):
+            raise ScanFailed("the payment process did not come back after it was killed")
+        return bool(found.findings)
 
     def wait_for_step(self, campaign_id: int, step: PayStep) -> None:
         """Until a debtor of the campaign is asked for it. Raises ScanFailed."""

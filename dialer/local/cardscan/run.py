@@ -35,12 +35,15 @@ stays is found."""
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
     """``personas``: who is called, ``each`` times; ``kill``: once the payment process is killed in
-    the middle of an entry; ``leaks``: names of ``NAMES``, switched on one after the other."""
+    the middle of an entry; ``leaks``: names of ``NAMES``, switched on one after the other.
+    ``together``: the call whose process is killed begins while the others go on, which saves time
+    where all of them have ended when it comes to its security code."""
 
     personas: tuple[str, ...] = OUTCOMES
     each: int = 1
     kill: bool = True
     leaks: tuple[str, ...] = ()
+    together: bool = False
     seed: int | None = None
 
 
@@ -120,7 +123,9 @@ def run_scan(settings: Settings, options: ScanOptions, tell: Tell = lambda _line
     calls, rest = everybody[: len(personas)], everybody[len(personas) :]
     with Rig(settings, tell) as rig:
         if calls:
-            _search_after(rig, calls, rest[0] if kill else None, scan, tell)
+            killed = rest[0] if kill else None
+            _call(rig, calls, killed, options.together, scan, tell)
+            _search(rig, [*calls, *rest[:kill]], scan, tell)
         for name, one in zip(switched, rest[kill:], strict=True):
             tell(f"a leak: {name}")
             scan.controls.append(_with_leak(rig, name, one))
@@ -132,17 +137,31 @@ def run_scan(settings: Settings, options: ScanOptions, tell: Tell = lambda _line
     return scan
 
 
-def _search_after(
-    rig: Rig, calls: Sequence[Planned], killed: Planned | None, scan: Scan, tell: Tell
+def _call(
+    rig: Rig,
+    calls: Sequence[Planned],
+    killed: Planned | None,
+    together: bool,
+    scan: Scan,
+    tell: Tell,
 ) -> None:
     tell(f"{len(calls)} debtors are called, and key in their cards")
-    rig.call(calls)
-    if killed is not None:
-        tell("one more; the payment process is killed in the middle of it")
-        _, held = rig.call_and_kill(killed)
-        calls = [*calls, killed]
-        if not held:
-            scan.problems.append("the payment process did not hold the number when it was killed")
+    first = rig.start(calls)
+    if killed is None or not together:
+        rig.finish(first)
+    if killed is None:
+        return
+    if together:
+        rig.wait_for_step(first, PayStep.CARD_NUMBER)
+    tell("one more; the payment process is killed in the middle of it")
+    last = rig.start([killed])
+    if not rig.kill_within_code(last, killed):
+        scan.problems.append("the payment process did not hold the number when it was killed")
+    rig.finish(first)
+    rig.finish(last)
+
+
+def _search(rig: Rig, calls: Sequence[Planned], scan: Scan, tell: Tell) -> None:
     scan.calls = prove(rig, calls)
     time.sleep(SETTLE_SECONDS)
     tell("everything is searched")
@@ -154,13 +173,11 @@ def _search_after(
 def _with_leak(rig: Rig, name: str, one: Planned) -> Control:
     leak = LEAKS[name]
     with ExitStack() as on:
-
-        def switch_on(campaign_id: int) -> None:
-            rig.wait_for_step(campaign_id, PayStep.CARD_NUMBER)
-            on.enter_context(contextmanager(leak.on)(rig))
-
-        rig.call([one], switch_on)
-        searched = search_everywhere(rig, Matcher(one.cards))
+        campaign_id = rig.start([one])
+        rig.wait_for_step(campaign_id, PayStep.CARD_NUMBER)
+        on.enter_context(contextmanager(leak.on)(rig))
+        rig.finish(campaign_id)
+        searched = search_everywhere(rig, Matcher(one.cards), memory=False)
     return _control(name, leak.where, one.cards[0].name, searched)
 
 
@@ -170,7 +187,8 @@ def _with_plants(rig: Rig, wanted: Sequence[str]) -> list[Control]:
     with ExitStack() as laid:
         for name, card in cards.items():
             laid.enter_context(contextmanager(PLANTS[name][0])(rig, card))
-        searched = search_everywhere(rig, Matcher(list(cards.values())))
+        memory = any(PLANTS[name][1].startswith("process") for name in wanted)
+        searched = search_everywhere(rig, Matcher(list(cards.values())), memory=memory)
     return [_control(name, PLANTS[name][1], name, searched) for name in wanted]
 
 
