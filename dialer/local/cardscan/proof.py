@@ -13,7 +13,7 @@ from sqlalchemy import select
 from dialer.domain.payment import PayError, PayStep
 from dialer.local import demo_payments
 from dialer.local.cardscan.casting import REACHED, Planned
-from dialer.local.cardscan.rig import Rig
+from dialer.local.cardscan.rig import GATEWAY, Rig, ScanFailed
 from dialer.store.tables import attempt, pay_session, payment, phone
 
 WRONG_TIMES = 3
@@ -32,8 +32,11 @@ class Call:
 
 
 def prove(rig: Rig, calls: Sequence[Planned]) -> list[Call]:
-    """Every planned call held against the database and against what the bank received."""
-    ledger = demo_payments.bank_ledger(rig.settings)
+    """Every planned call held against the database and against what the bank received. Raises
+    ScanFailed where the bank is another one."""
+    ledger = demo_payments.bank_ledger(rig.settings, GATEWAY)
+    if ledger is None:
+        raise ScanFailed("the bank is not the simulated one: unset TEST_ACQUIRER_API_BASE")
     reached = {
         one["number_sha256"]
         for one in (*ledger["attempts"], *ledger["charges"])

@@ -44,6 +44,7 @@ from dialer.switch.render import carrier_folder, product_folder
 
 FOLDER = "pci-scan"
 """Below the state folder; emptied by every scan."""
+GATEWAY = "test"
 KEPT = ("prompts", "debtor_lines", "config.yaml")
 """Of an earlier scan: nothing that a call writes."""
 CALLS_SECONDS = 300.0
@@ -60,7 +61,7 @@ class ScanFailed(Exception):
 def scan_settings(settings: Settings) -> Settings:
     """Those of the scan's own installation: free ports, the simulated bank, every log at its most
     verbose."""
-    verbose = settings.model_copy(update={"log_level": "debug", "gateways": {"*": "test"}})
+    verbose = settings.model_copy(update={"log_level": "debug", "gateways": {"*": GATEWAY}})
     return with_free_ports(verbose)
 
 
