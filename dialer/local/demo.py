@@ -137,7 +137,9 @@ def _made_up(options: DemoOptions) -> list[MadeUpLead]:
         known = ", ".join(persona.name for persona in EVERYBODY.values())
         raise DemoFailed(f"there is no persona {error}; there are: {known}") from error
     today = datetime.now(UTC).date()
-    return make_leads(options.leads, options.seed, today=today, personas=personas)
+    made = make_leads(options.leads, options.seed, today=today, personas=personas)
+    currency = demo_payments.CURRENCY_OF.get(options.gateway, "EUR")
+    return [replace(one, currency=currency) for one in made]
 
 
 # --- during --------------------------------------------------------------------------------

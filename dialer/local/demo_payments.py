@@ -27,6 +27,8 @@ SHARE = 4.0
 """Payers are so many times as frequent as their weight says among all."""
 PRESSES_PAY_FOR_LINK = frozenset({"10", "20", "40", "42", "43"})
 """Who press the key for paying to be sent a link, and would now be asked for a card."""
+CURRENCY_OF = {"mercadopago": "MXN"}
+"""Of the debts, where the gateway takes no euros."""
 MONEY_MOVED = frozenset({"approved", "captured"})
 LOOK_SECONDS = 0.5
 
