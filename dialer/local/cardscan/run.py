@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 
 NAMES = (*LEAKS, *PLANTS)
 """Every leak that can be switched on."""
-SETTLE_SECONDS = 4.0
+SETTLE_SECONDS = 3.0
 """From the end of the last call to the search: what lives for a moment only is gone then, what
 stays is found."""
 
