@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         SecretStr(""), validation_alias=_named("REDSYS_SECRET_KEY")
     )
     mercadopago_api_base: str = Field("", validation_alias=_named("MERCADOPAGO_API_BASE"))
+    mercadopago_telephone: bool = Field(
+        False,
+        validation_alias=_named("MERCADOPAGO_TELEPHONE"),
+        description="Mercado Pago has agreed in writing to orders by telephone",
+    )
     mercadopago_payer_email: str = Field("", validation_alias=_named("MERCADOPAGO_PAYER_EMAIL"))
     mercadopago_cardholder: str = Field(
         "TITULAR DE LA TARJETA", validation_alias=_named("MERCADOPAGO_CARDHOLDER")

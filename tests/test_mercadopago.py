@@ -170,6 +170,16 @@ def test_brands(shop: Shop, brand: Brand) -> None:
     assert shop.pay(brand=brand).outcome is PaymentOutcome.APPROVED
 
 
+def test_orders_by_telephone_only_where_that_was_agreed(tmp_path: Path) -> None:
+    for agreed in (False, True):
+        settings = load_settings(
+            home=tmp_path,
+            mercadopago_api_base="http://127.0.0.1:9/mercadopago",
+            mercadopago_telephone=agreed,
+        )
+        assert mercadopago.from_settings(settings).capabilities().moto is agreed
+
+
 def test_what_is_not_offered_is_not_sent(shop: Shop) -> None:
     capabilities = shop.gateway.capabilities()
     assert not capabilities.moto and capabilities.currencies == {"MXN"}

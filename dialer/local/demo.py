@@ -83,7 +83,9 @@ def run_demo(
     """
     began = time.monotonic()
     if options.payments:
-        settings = settings.model_copy(update={"gateways": {"*": options.gateway}})
+        settings = settings.model_copy(
+            update={"gateways": {"*": options.gateway}, "mercadopago_telephone": True}
+        )
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     engine = prepare(settings, watch.tell)
     try:
