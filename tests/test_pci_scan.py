@@ -14,8 +14,7 @@ from sqlalchemy import create_engine, text
 
 from dialer.config import Settings
 from dialer.local.cardscan.casting import OUTCOMES, all_cards, planned
-from dialer.local.cardscan.everywhere import family
-from dialer.local.cardscan.places import Searched
+from dialer.local.cardscan.places import Searched, family
 from dialer.local.cardscan.rig import ScanFailed, scan_settings
 from dialer.local.cardscan.run import NAMES, Control, Scan, ScanOptions, run_scan
 from dialer.local.demo_payments import today
@@ -58,6 +57,7 @@ def test_everything_was_searched(scan: Scan) -> None:
         "redis", "AMI, the engine's user", "AMI, the payments' user", "Redis, every command",
         "process redis", "process asterisk", "process ivr", "process payments", "process worker",
         "process web", "process engine", "process twilio-double", "HTTP to Twilio",
+        "process payments, the killed one",
         "webhooks and books of the bank", "health pages and metrics", "recordings",
         "command lines, environments",
     ):  # fmt: skip

@@ -13,8 +13,9 @@ from dialer.local.cardscan.listening import as_sent, search_events
 from dialer.local.cardscan.matcher import Matcher
 from dialer.local.cardscan.places import (
     Searched,
+    family,
+    search_family,
     search_folder,
-    search_memory,
     search_redis,
     search_tables,
 )
@@ -95,34 +96,8 @@ def _recorded(rig: Rig, matcher: Matcher) -> Iterator[Searched]:
 def _memory(rig: Rig, matcher: Matcher) -> Iterator[Searched]:
     supervisor = rig.stack.supervisor
     for name in supervisor.names():
-        if name in (CARRIER, ACQUIRER):
-            continue
-        result = Searched(f"process {name}", "memory")
-        count = regions = 0
-        first = supervisor.pid(name)
-        for pid in family(first):
-            found = search_memory(matcher, "", pid)
-            if found.trouble and pid != first and not Path(f"/proc/{pid}").exists():
-                continue  # a child that was just ending
-            count += 1
-            regions += found.regions
-            result.bytes += found.bytes
-            result.findings += found.findings
-            result.trouble = result.trouble or found.trouble
-        result.what = f"memory (processes: {count}, regions: {regions})"
-        yield result
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    found = [pid]
-    for one in found:
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            try:
-                found += map(int, task.read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    return found
+        if name not in (CARRIER, ACQUIRER):
+            yield search_family(matcher, f"process {name}", supervisor.pid(name))
 
 
 def _command_lines(rig: Rig, matcher: Matcher) -> Searched:

@@ -109,6 +109,35 @@ def search_memory(matcher: Matcher, where: str, pid: int) -> Searched:
     return result
 
 
+def search_family(matcher: Matcher, where: str, first: int) -> Searched:
+    """``search_memory`` of a process and of all that descend from it."""
+    result = Searched(where, "memory")
+    count = 0
+    for pid in family(first):
+        found = search_memory(matcher, "", pid)
+        if found.trouble and pid != first and not Path(f"/proc/{pid}").exists():
+            continue  # a child that was just ending
+        count += 1
+        result.regions += found.regions
+        result.bytes += found.bytes
+        result.findings += found.findings
+        result.trouble = result.trouble or found.trouble
+    result.what = f"memory (processes: {count}, regions: {result.regions})"
+    return result
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return found
+
+
 def _region(memory: int, start: int, end: int, result: Searched) -> Iterator[bytes]:
     at = start
     while at < end:

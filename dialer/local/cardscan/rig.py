@@ -20,7 +20,7 @@ from dialer.local import demo_payments
 from dialer.local.cardscan.casting import Planned, all_cards
 from dialer.local.cardscan.listening import Recorder, ami_recorder, redis_recorder
 from dialer.local.cardscan.matcher import Matcher
-from dialer.local.cardscan.places import search_memory
+from dialer.local.cardscan.places import Searched, search_family, search_memory
 from dialer.local.demo_campaign import (
     ACTOR,
     Watch,
@@ -31,7 +31,7 @@ from dialer.local.demo_campaign import (
     wait_until_over,
 )
 from dialer.local.ports import with_free_ports
-from dialer.local.stack import CARRIER, PAYMENTS, Simulation, Stack
+from dialer.local.stack import ACQUIRER, CARRIER, PAYMENTS, Simulation, Stack
 from dialer.simulation.network import carrier_ports
 from dialer.store import campaigns
 from dialer.store.campaigns import Action
@@ -52,6 +52,8 @@ FIELD_SECONDS = 120.0
 KNOWN_SECONDS = 120.0
 LOOK_SECONDS = 0.05
 RESTART_SECONDS = 60.0
+ARGUMENTS = {ACQUIRER: ("--slow", "4")}
+"""Of the components: the bank that is slow is so for longer than its debtor waits, and no more."""
 
 
 class ScanFailed(Exception):
@@ -84,7 +86,9 @@ class Rig:
             self.database: Engine = prepare(self._given, self._tell)
             held.callback(self.database.dispose)
             simulation = Simulation(network=True, twilio=True, acquirer=True)
-            self.stack = held.enter_context(Stack(self._given, simulation, tell=self._tell))
+            self.stack = held.enter_context(
+                Stack(self._given, simulation, arguments=ARGUMENTS, tell=self._tell)
+            )
             self.settings = self.stack.settings
             if CARRIER not in self.stack.components:
                 raise ScanFailed("a scan calls nobody but its own debtors: unset DIALER_TRUNK")
@@ -148,9 +152,15 @@ class Rig:
         demo_payments.wait_until_known(self.database, KNOWN_SECONDS)
         wait_for_messages(self.database, campaign_id)
 
-    def kill_within_code(self, campaign_id: int, one: Planned) -> bool:
-        """Kill the payment process in the middle of a debtor's security code; whether it had the
-        number in its memory then. Raises ScanFailed, also where somebody else is at a card."""
+    def kill_within_code(
+        self, campaign_id: int, one: Planned, before: Sequence[Planned]
+    ) -> tuple[bool, Searched]:
+        """Kill the payment process in the middle of a debtor's security code.
+
+        Whether it had the number in its memory then, and what it still had of the calls
+        ``before``, which the process that comes after it never heard. Raises ScanFailed, also
+        where somebody else is at a card.
+        """
         self.wait_for_step(campaign_id, PayStep.SECURITY_CODE)
         self.until(
             lambda: self._subscriber_waits(one.lead.persona.code),
@@ -162,12 +172,15 @@ class Rig:
         try:
             if len(self.rows(select(pay_session.c.id).where(pay_session.c.result.is_(None)))) != 1:
                 raise ScanFailed("others are at their cards where one alone was expected")
-            found = search_memory(Matcher(all_cards([one])), "", pid)
+            held = search_memory(Matcher(all_cards([one])), "", pid)
+            left = search_family(
+                Matcher(all_cards(before)), "process payments, the killed one", pid
+            )
         finally:
             supervisor.signal(PAYMENTS, signal.SIGKILL)
         if not supervisor.wait_for_restart(PAYMENTS, restarts, RESTART_SECONDS):
             raise ScanFailed("the payment process did not come back after it was killed")
-        return bool(found.findings)
+        return bool(held.findings), left
 
     def wait_for_step(self, campaign_id: int, step: PayStep) -> None:
         """Until a debtor of the campaign is asked for it. Raises ScanFailed."""

@@ -152,10 +152,12 @@ def _call(
     if killed is None:
         return
     if together:
-        rig.wait_for_step(first, PayStep.CARD_NUMBER)
+        rig.wait_for_step(first, PayStep.AMOUNT_CHOICE)
     tell("one more; the payment process is killed in the middle of it")
     last = rig.start([killed])
-    if not rig.kill_within_code(last, killed):
+    held, left = rig.kill_within_code(last, killed, calls)
+    scan.searched.append(left)
+    if not held:
         scan.problems.append("the payment process did not hold the number when it was killed")
     rig.finish(first)
     rig.finish(last)
@@ -167,7 +169,7 @@ def _search(rig: Rig, calls: Sequence[Planned], scan: Scan, tell: Tell) -> None:
     tell("everything is searched")
     matcher = Matcher(all_cards(calls))
     scan.forms = matcher.forms
-    scan.searched = search_everywhere(rig, matcher)
+    scan.searched += search_everywhere(rig, matcher)
 
 
 def _with_leak(rig: Rig, name: str, one: Planned) -> Control:
