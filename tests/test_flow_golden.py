@@ -117,7 +117,7 @@ def _words(name: str, state: State) -> list[tuple[str, ...]]:
     if state.wait is Wait.SAID:
         return [("~x",)]
     if state.wait is Wait.PAYMENT:
-        return [("x",), *((f"={result}",) for result in PayResult)]
+        return [*((f"={result}",) for result in PayResult), ("x",)]
     assert isinstance(node, Question)
     found: list[tuple[str, ...]] = [(key,) for key in sorted(node.keys)]
     if isinstance(node, Identity):
