@@ -75,6 +75,13 @@ def test_a_card_that_may_have_left_is_never_called_unsent() -> None:
     assert advance(S.UNKNOWN, N.SENT).state is S.UNKNOWN
 
 
+@pytest.mark.parametrize("state", [S.SENDING, S.UNKNOWN])
+@pytest.mark.parametrize("news", [N.UNKNOWN, N.LOST])
+def test_doubt_heard_again_is_doubt_still(state: S, news: N) -> None:
+    once = advance(state, news)
+    assert advance(once.state, news) == advance(once.state, N.UNKNOWN) == Step(S.UNKNOWN)
+
+
 def test_look_ups_grow_apart_and_never_end() -> None:
     waits = [look_up_wait(n).total_seconds() for n in range(8)]
     assert waits == [5, 15, 60, 300, 900, 3600, 3600, 3600]
