@@ -77,7 +77,7 @@ def test_a_card_that_may_have_left_is_never_called_unsent() -> None:
 
 @pytest.mark.parametrize("state", [S.SENDING, S.UNKNOWN])
 @pytest.mark.parametrize("news", [N.UNKNOWN, N.LOST])
-def test_doubt_heard_again_is_doubt_still(state: S, news: N) -> None:
+def test_doubt_heard_again_is_doubt_still(state: PaymentState, news: News) -> None:
     once = advance(state, news)
     assert advance(once.state, news) == advance(once.state, N.UNKNOWN) == Step(S.UNKNOWN)
 
