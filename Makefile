@@ -18,7 +18,7 @@ pci-scan: setup  ## have cards keyed in, look for them everywhere, then see leak
 	@$(BIN)/dialer pci-scan --controls
 
 test: setup  ## the tests
-	@$(BIN)/python -m pytest -q
+	@PYTHON=$(BIN)/python tools/run_tests.sh
 
 lint: setup  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
