@@ -358,3 +358,50 @@ def test_a_settlement_that_breaks_off_leaves_nothing_half_done(till: Till) -> No
     assert till.messages() == []
     assert till.settle(key, APPROVED).changed
     assert till.audit() == []
+
+
+JUMPS = [-5, 0, 5]
+"""Hours by which the clock is set, between two steps."""
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("said", ["reply", "crash", "absent, then reply"])
+@pytest.mark.parametrize("before_answer", JUMPS)
+@pytest.mark.parametrize("before_sending", JUMPS)
+def test_a_clock_that_jumps_neither_loses_nor_doubles(
+    till: Till, before_sending: int, before_answer: int, said: str
+) -> None:
+    key = till.begin(fingerprint=None)
+    till.wait(3600 * before_sending)
+    sent = till.mark_sending(key)
+    assert sent is (before_sending <= 0), "its time to leave has passed, as far as anybody knows"
+    till.wait(3600 * before_answer)
+    service.reconcile(till.engine, till.now, till.settings)
+    if sent:
+        assert till.payment(key).state in (S.SENDING, S.UNKNOWN)
+        assert isinstance(till.try_begin(fingerprint=None), NotBegun), "it is in doubt"
+        if said == "absent, then reply":
+            till.settle(key, UNKNOWN)
+            till.look_up(key, ABSENT)
+        if said != "crash":
+            till.settle(key, APPROVED)
+    till.wait(3600 * 24)
+    service.reconcile(till.engine, till.now, till.settings)
+    if till.payment(key).state.open:
+        till.look_up(key, FOUND)
+    assert till.payment(key).state is (S.APPROVED if sent else S.NOT_CHARGED)
+    assert till.stands() == ((0, 0, OWED) if sent else (OWED, 0, 0))
+    assert till.messages().count("payment_receipt") == sent
+    assert till.audit() == []
+
+
+def test_given_up_by_a_clock_ahead_is_not_sent_when_it_is_set_back(till: Till) -> None:
+    first = till.begin(fingerprint=None)
+    till.wait(3600 * 5)
+    second = till.begin(fingerprint=None)
+    till.wait(-3600 * 5)
+    assert not till.mark_sending(first)
+    assert till.mark_sending(second)
+    till.settle(second, APPROVED)
+    assert till.stands() == (0, 0, OWED)
+    assert till.audit() == []
