@@ -139,7 +139,7 @@ class Capture:
         """From the first word to the end. Raises SQLAlchemyError, FlowError, MissingSound."""
         began, refused = self._terms.begin()
         self._talk, commands = step(self._talk, began)
-        if refused is not None:
+        if refused is not None and not self._talk.over:
             self._talk, commands = step(self._talk, Refused(refused))
         while True:
             try:

@@ -185,14 +185,16 @@ def test_nothing_is_asked_of_who_owes_nothing(desk: PayDesk, visits: dict[str, V
     assert desk.payments(again) == []
 
 
-def test_no_card_while_asterisk_writes_keys_down(desk: PayDesk) -> None:
+def test_no_card_while_asterisk_writes_keys_down(desk: PayDesk, visits: dict[str, Visit]) -> None:
     desk.line.instance.rx("logger add channel keys.log dtmf")
     try:
         visit = desk.pay(Plastic("approve").answers())
+        nothing = desk.pay(Plastic("approve").answers(), account=visits["spanish"].account_id)
     finally:
         desk.line.instance.rx("logger remove channel keys.log")
     assert desk.session(visit).result == "card-entry-unavailable"
     assert desk.payments(visit) == []
+    assert desk.session(nothing).result == "nothing-owed", "who owes nothing needs no card"
 
 
 def test_the_number_is_in_memory_while_it_is_heard_and_not_afterwards(desk: PayDesk) -> None:
