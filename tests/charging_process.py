@@ -16,7 +16,7 @@ from fixtures_bank import make_card
 from agi_scripts.charging import Cashier
 from agi_scripts.database import open_for_calls
 from dialer.config import Settings
-from dialer.payments.gateway import Reply
+from dialer.payments.gateway import Card, Order, Reply
 from dialer.payments.service import PaymentRequest
 from dialer.payments.submission import OnReply, Submission, Submitter
 from dialer.simulation.cards import Behaviour
@@ -54,11 +54,19 @@ class MarkedSubmitter(Submitter):
         self._mark("begun")
         return super().prepare(*given, **named)
 
-    def submit(self, *given: Any) -> Submission:
+    def submit(
+        self,
+        gateway: str,
+        order: Order,
+        provider_ref: str | None,
+        card: Card,
+        send_before: datetime,
+        on_reply: OnReply,
+    ) -> Submission:
         """That it is being sent is committed."""
-        others: tuple[Any, ...] = given[:-1]
         self._mark("sending")
-        submission = super().submit(*others, self._around(given[-1]))
+        heard = self._around(on_reply)
+        submission = super().submit(gateway, order, provider_ref, card, send_before, heard)
         self._mark("handed over")
         return submission
 
