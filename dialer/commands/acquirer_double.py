@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -15,6 +12,7 @@ from dialer.simulation.bank.core import Bank
 from dialer.simulation.bank.desk import Desk, Waits
 from dialer.simulation.bank.hooks import HookSender
 from dialer.simulation.bank.records import LedgerFile
+from dialer.simulation.serving import serve_until_stopped
 from dialer.switch import names
 
 
@@ -45,17 +43,8 @@ def acquirer_double(
     hooks = HookSender(settings.web_url + names.HOOK_GATEWAY, pause, late)
     desk = Desk(Bank(LedgerFile(path)), hooks, settings, Waits(latency, slow, silent))
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
     with serving(desk, settings.acquirer_double_port if port is None else port) as server:
-        click.echo(f"acquirer double listens on http://127.0.0.1:{server.port}")
-        sys.stdout.flush()
-        try:
-            server.serve_forever(poll_interval=0.1)
-        except KeyboardInterrupt:
-            pass
+        serve_until_stopped(server, "acquirer double")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import requests
 from twilio.request_validator import RequestValidator
+
+from dialer.simulation.timetable import Timetable
 
 TIMEOUT = 15.0  # Twilio's own
 TRIES = 2
@@ -26,21 +24,13 @@ class Callbacks:
         self._validator = RequestValidator(token)
         self._session = requests.Session()
         self._session.trust_env = False
-        self._order = itertools.count()
-        self._due: list[tuple[float, int, str, Mapping[str, str], int]] = []
-        self._wake = threading.Condition()
-        self._closed = False
         self.results: Counter[str] = Counter()
         """How webhooks were answered: HTTP status, ``no_answer`` or ``not_local``."""
-        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
-        self._thread.start()
+        self._later = Timetable("callbacks", self._post_due)
 
-    def post_later(self, seconds: float, url: str, form: Mapping[str, str], tried: int = 0) -> None:
+    def post_later(self, seconds: float, url: str, form: Mapping[str, str]) -> None:
         """Post the form to the address after so many seconds."""
-        with self._wake:
-            moment = time.monotonic() + seconds
-            heapq.heappush(self._due, (moment, next(self._order), url, form, tried))
-            self._wake.notify()
+        self._later.add(seconds, (url, form))
 
     def post(self, url: str, form: Mapping[str, str]) -> int | None:
         """Post at once; the HTTP status, None without an answer."""
@@ -59,33 +49,20 @@ class Callbacks:
         return answer.status_code
 
     def waiting(self) -> int:
-        """Webhooks that are still to be sent."""
-        with self._wake:
-            return len(self._due)
+        """Webhooks that are still to be answered."""
+        return self._later.waiting()
 
     def clear(self) -> None:
         """Forget what is still to be sent."""
-        with self._wake:
-            self._due.clear()
-            self.results.clear()
+        self._later.clear()
+        self.results.clear()
 
     def close(self) -> None:
         """Send nothing more."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join(5)
+        self._later.close(5)
         self._session.close()
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._closed and (not self._due or self._due[0][0] > time.monotonic()):
-                    left = self._due[0][0] - time.monotonic() if self._due else None
-                    self._wake.wait(left)
-                if self._closed:
-                    return
-                _, _, url, form, tried = heapq.heappop(self._due)
-            status = self.post(url, form)
-            if (status is None or status >= 500) and tried + 1 < TRIES:
-                self.post_later(AGAIN_AFTER, url, form, tried + 1)
+    def _post_due(self, due: tuple[str, Mapping[str, str]], tried: int) -> float | None:
+        status = self.post(*due)
+        failed = status is None or status >= 500
+        return AGAIN_AFTER if failed and tried + 1 < TRIES else None

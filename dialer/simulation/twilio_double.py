@@ -15,22 +15,20 @@ Messages are kept in memory and gone with the process.
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from email.utils import parsedate_to_datetime
 from hmac import compare_digest
-from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 from flask import Flask, Response, jsonify, request
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 
 from dialer.config import load_settings
+from dialer.simulation.serving import listen, serve_until_stopped
 from dialer.simulation.twilio_api import Double, Options, problem
 from dialer.simulation.twilio_faults import Behaviour, Delivery, Fault, parse_rates
 
@@ -154,22 +152,10 @@ def _add_control(app: Flask, double: Double) -> None:
         return jsonify({"ok": True})
 
 
-class _Quiet(WSGIRequestHandler):
-    """Requests are counted, not printed: their addresses hold numbers."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        pass
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        pass
-
-
 @contextmanager
 def serving(double: Double, port: int) -> Iterator[BaseWSGIServer]:
     """The double on a loopback port (0: a free one, see ``server.port``), not yet looping."""
-    server = make_server(
-        "127.0.0.1", port, create_app(double), threaded=True, request_handler=_Quiet
-    )
+    server = listen(create_app(double), port)
     try:
         yield server
     finally:
@@ -208,17 +194,8 @@ def twilio_double(
         slow=slow,
     )
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
     with serving(Double(options), settings.twilio_double_port if port is None else port) as server:
-        click.echo(f"twilio double listens on http://127.0.0.1:{server.port}")
-        sys.stdout.flush()
-        try:
-            server.serve_forever(poll_interval=0.1)
-        except KeyboardInterrupt:
-            pass
+        serve_until_stopped(server, "twilio double")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 
 from dialer.simulation.bank.desk import Desk
 from dialer.simulation.bank.faces import all_faces
+from dialer.simulation.serving import listen
 
 
 def create_app(desk: Desk) -> Flask:
@@ -90,20 +91,10 @@ def _add_control(app: Flask, desk: Desk) -> None:
         return done()
 
 
-class _Quiet(WSGIRequestHandler):
-    """Requests are written to the ledger, not printed."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        pass
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        pass
-
-
 @contextmanager
 def serving(desk: Desk, port: int) -> Iterator[BaseWSGIServer]:
     """The bank on a loopback port (0: a free one, see ``server.port``), not yet looping."""
-    server = make_server("127.0.0.1", port, create_app(desk), threaded=True, request_handler=_Quiet)
+    server = listen(create_app(desk), port)
     try:
         yield server
     finally:

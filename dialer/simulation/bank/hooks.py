@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from dialer.simulation.bank.conduct import Hooks
+from dialer.simulation.timetable import Timetable
 
 TIMEOUT = 10.0
 TRY_AGAIN_AFTER = (0.5, 2.0, 5.0)
@@ -44,14 +43,9 @@ class HookSender:
         self._late = late
         self._session = requests.Session()
         self._session.trust_env = False
-        self._order = itertools.count()
-        self._due: list[tuple[float, int, Hook, int]] = []
-        self._wake = threading.Condition()
-        self._closed = False
-        self._busy = False
         self._sent: list[dict[str, Any]] = []
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._later = Timetable("webhooks", self._send)
 
     def send(self, hooks: Sequence[Hook], how: Hooks) -> None:
         """Send these, in this order, as told."""
@@ -63,53 +57,38 @@ class HookSender:
         if how is Hooks.TWICE:
             plan = [one for one in plan for _ in (1, 2)]
         first = self._late if how is Hooks.LATE else self._pause
-        with self._wake:
-            for place, hook in enumerate(plan):
-                moment = time.monotonic() + first + place * self._pause
-                heapq.heappush(self._due, (moment, next(self._order), hook, 0))
-            self._wake.notify()
+        for place, hook in enumerate(plan):
+            self._later.add(first + place * self._pause, hook)
 
     def sent(self) -> dict[str, Any]:
         """What was sent and how it was answered, and how many wait."""
-        with self._wake:
-            return {"sent": list(self._sent), "waiting": len(self._due) + self._busy}
+        waiting = self._later.waiting()
+        with self._lock:
+            return {"sent": list(self._sent), "waiting": waiting}
 
     def clear(self) -> None:
         """Forget what was and what is to be sent."""
-        with self._wake:
-            self._due.clear()
+        self._later.clear()
+        with self._lock:
             self._sent.clear()
 
     def close(self) -> None:
         """Send nothing more."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join(TIMEOUT + 1)
+        self._later.close(TIMEOUT + 1)
         self._session.close()
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._closed and (not self._due or self._due[0][0] > time.monotonic()):
-                    left = self._due[0][0] - time.monotonic() if self._due else None
-                    self._wake.wait(left)
-                if self._closed:
-                    return
-                _, _, hook, tried = heapq.heappop(self._due)
-                self._busy = True
-            status, body = self._post(hook)
-            with self._wake:
-                self._busy = False
-                if len(self._sent) < KEPT:
-                    self._sent.append(
-                        {"face": hook.face, "id": hook.event_id, "status": status}
-                        | {"at": time.time(), "tried": tried + 1, "body": body}
-                    )
-                taken = isinstance(status, int) and 200 <= status < 300
-                if not taken and status != "not_local" and tried < len(TRY_AGAIN_AFTER):
-                    moment = time.monotonic() + TRY_AGAIN_AFTER[tried]
-                    heapq.heappush(self._due, (moment, next(self._order), hook, tried + 1))
+    def _send(self, hook: Hook, tried: int) -> float | None:
+        status, body = self._post(hook)
+        with self._lock:
+            if len(self._sent) < KEPT:
+                self._sent.append(
+                    {"face": hook.face, "id": hook.event_id, "status": status}
+                    | {"at": time.time(), "tried": tried + 1, "body": body}
+                )
+        taken = isinstance(status, int) and 200 <= status < 300
+        if taken or status == "not_local" or tried >= len(TRY_AGAIN_AFTER):
+            return None
+        return TRY_AGAIN_AFTER[tried]
 
     def _post(self, hook: Hook) -> tuple[int | str, str]:
         """The status of the answer, ``no_answer`` or ``not_local``; and what was sent."""
