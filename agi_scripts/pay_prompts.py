@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from agi_scripts.sounds import Sounds
 from dialer.flow.errors import FlowError
-from dialer.flow.prompts import Prompts, languages_of, load_prompts, prompt_texts
-from dialer.flow.words import WordsError
+from dialer.flow.prompts import Prompts, load_prompts
 from dialer.logs import get_logger
 
 log = get_logger(__name__)
@@ -37,19 +35,3 @@ class PayPrompts:
                     raise FlowError(f"prompts of {language}: {error}") from error
                 log.error("prompts not read again", language=language, why=str(error))
             return kept[1]
-
-    def missing(self, sounds: Sounds) -> str | None:
-        """Which prompts were never rendered, in words; None: all were."""
-        try:
-            without = [
-                f"{language}/{key}"
-                for language in languages_of(self._folder)
-                for key in prompt_texts(self._folder, language)
-                if not sounds.has(language, key)
-            ]
-        except (FlowError, WordsError) as error:
-            return str(error)
-        if not without:
-            return None
-        some = ", ".join(without[:5]) + (" ..." if len(without) > 5 else "")
-        return f"{len(without)} prompts have no sound ({some}): run `dialer prompts`"

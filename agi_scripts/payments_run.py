@@ -20,7 +20,7 @@ from agi_scripts.hardening import NotHardened, what_shows
 from agi_scripts.pay_prompts import PayPrompts
 from agi_scripts.pay_terms import CardGuard, Payments
 from agi_scripts.server import AgiServer
-from agi_scripts.sounds import Sounds
+from agi_scripts.sounds import Sounds, missing_sounds
 from dialer.config import Settings
 from dialer.health import Check, serve_health
 from dialer.logs import get_logger
@@ -79,7 +79,7 @@ def checks(payments: Payments) -> dict[str, Check]:
         "asterisk": _Seldom(lambda: "; ".join(payments.guard.check()) or None),
         "gateways": lambda: _gateways(payments),
         "sending": payments.submitter.problem,
-        "prompts": lambda: payments.prompts.missing(payments.sounds),
+        "prompts": lambda: missing_sounds(payments.sounds, payments.settings.flows_dir),
     }
 
 

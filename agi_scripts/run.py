@@ -15,11 +15,8 @@ from agi_scripts.effects import Enqueue
 from agi_scripts.server import AgiServer
 from agi_scripts.session import Ivr
 from agi_scripts.shelf import Shelf
-from agi_scripts.sounds import Sounds
+from agi_scripts.sounds import Sounds, missing_sounds
 from dialer.config import Settings
-from dialer.flow.errors import FlowError
-from dialer.flow.prompts import languages_of, prompt_texts
-from dialer.flow.words import WordsError
 from dialer.health import Check, serve_health
 from dialer.logs import get_logger
 from dialer.messaging.templates import check_templates
@@ -47,28 +44,11 @@ def checks(ivr: Ivr) -> dict[str, Check]:
     return {
         "database": lambda: database_problem(ivr.engine),
         "flows": ivr.shelf.problems,
-        "prompts": lambda: missing_sounds(ivr),
+        "prompts": lambda: missing_sounds(
+            ivr.sounds, ivr.settings.flows_dir, _companies(ivr.engine)
+        ),
         "messages": lambda: "; ".join(check_templates(ivr.settings.flows_dir / "messages")) or None,
     }
-
-
-def missing_sounds(ivr: Ivr) -> str | None:
-    """Which prompts were never rendered, the companies' names among them, in words; None: all
-    were."""
-    flows_dir, names = ivr.settings.flows_dir, {"company": _companies(ivr.engine)}
-    try:
-        missing = [
-            f"{language}/{key}"
-            for language in languages_of(flows_dir)
-            for key in prompt_texts(flows_dir, language, names)
-            if not ivr.sounds.has(language, key)
-        ]
-    except (FlowError, WordsError) as error:
-        return str(error)
-    if not missing:
-        return None
-    some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-    return f"{len(missing)} prompts have no sound ({some}): run `dialer prompts`"
 
 
 def _companies(engine: Engine) -> list[str]:

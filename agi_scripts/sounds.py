@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+from dialer.flow.errors import FlowError
+from dialer.flow.prompts import languages_of, prompt_texts
+from dialer.flow.words import WordsError
 from dialer.logs import get_logger
 
 log = get_logger(__name__)
@@ -77,6 +81,25 @@ class Sounds:
             if not target.is_file() or target.stat().st_mtime_ns < sound.stat().st_mtime_ns:
                 _write_whole(target, sound.read_bytes() + sample * (8000 * seconds))
         return str(made) if found else path
+
+
+def missing_sounds(sounds: Sounds, flows_dir: Path, companies: Iterable[str] = ()) -> str | None:
+    """Which prompts of any language were never rendered, the names of ``companies`` among them,
+    in words for a health page; None: all were."""
+    names = {"company": list(companies)}
+    try:
+        missing = [
+            f"{language}/{key}"
+            for language in languages_of(flows_dir)
+            for key in prompt_texts(flows_dir, language, names)
+            if not sounds.has(language, key)
+        ]
+    except (FlowError, WordsError) as error:
+        return str(error)
+    if not missing:
+        return None
+    some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+    return f"{len(missing)} prompts have no sound ({some}): run `dialer prompts`"
 
 
 def _write_whole(target: Path, content: bytes) -> None:
