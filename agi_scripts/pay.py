@@ -275,11 +275,12 @@ class Capture:
     # --- what must hold while a card is heard ---------------------------------------------
 
     def _protected(self) -> bool:
-        """Nothing in Asterisk writes keys down, no recording hears them."""
-        if self._muted:
-            return True
+        """Nothing in Asterisk writes keys down, no recording hears them. Asked before each field:
+        somebody may have switched a log on since the last one. It takes some milliseconds."""
         if not self._terms.safe():
             return False
+        if self._muted:
+            return True
         try:
             self._muted = True
             self._shared.guard.mute(self._agi.env["agi_channel"])

@@ -197,6 +197,25 @@ def test_no_card_while_asterisk_writes_keys_down(desk: PayDesk, visits: dict[str
     assert desk.session(nothing).result == "nothing-owed", "who owes nothing needs no card"
 
 
+def test_no_further_field_once_asterisk_writes_keys_down(desk: PayDesk) -> None:
+    card = Plastic("approve")
+
+    def switch_on(visit: Visit) -> None:
+        desk.wait_step(visit, "expiration-date")
+        desk.line.instance.rx("logger add channel later.log dtmf")
+
+    # The date is keyed in only when it is asked for again: by then the log is on.
+    spec = PaySpec(times={PayStep.EXPIRATION_DATE: PayTimes(4, 2)})
+    answers = card.answers(expiration_date=["", card.expiry])
+    try:
+        visit = desk.pay(answers, spec=spec, meanwhile=switch_on)
+    finally:
+        desk.line.instance.rx("logger remove channel later.log")
+    assert desk.session(visit).result == "card-entry-unavailable"
+    assert desk.session(visit).step == "expiration-date"
+    assert desk.payments(visit) == []
+
+
 def test_the_number_is_in_memory_while_it_is_heard_and_not_afterwards(desk: PayDesk) -> None:
     card = Plastic("approve")
     wanted = shapes(card.number)
