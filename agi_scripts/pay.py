@@ -275,12 +275,10 @@ class Capture:
     # --- what must hold while a card is heard ---------------------------------------------
 
     def _protected(self) -> bool:
-        """Nothing in Asterisk writes keys down, no recording hears them. Asked before each field:
-        somebody may have switched a log on since the last one. It takes some milliseconds."""
+        """Nothing in Asterisk writes keys down, no recording hears them. Asked before each field,
+        for somebody may have begun to since the last one; it takes some milliseconds."""
         if not self._terms.safe():
             return False
-        if self._muted:
-            return True
         try:
             self._muted = True
             self._shared.guard.mute(self._agi.env["agi_channel"])

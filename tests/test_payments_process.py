@@ -20,6 +20,7 @@ from fixtures_payments import (
 )
 
 from dialer.domain.payment import Brand, PaymentMode, PaySpec, PayStep, PayTimes
+from dialer.speech.keys_heard import keys_in
 from dialer.store import tables as t
 
 
@@ -214,6 +215,25 @@ def test_no_further_field_once_asterisk_writes_keys_down(desk: PayDesk) -> None:
     assert desk.session(visit).result == "card-entry-unavailable"
     assert desk.session(visit).step == "expiration-date"
     assert desk.payments(visit) == []
+
+
+def test_a_recording_begun_between_two_fields_does_not_hear_the_next(desk: PayDesk) -> None:
+    card = Plastic("approve")
+    wave = desk.settings.home / "begun-late.wav"
+
+    def record(visit: Visit) -> None:
+        desk.wait_step(visit, "expiration-date")
+        channels = desk.line.instance.rx("core show channels concise").splitlines()
+        for channel in (line.split("!")[0] for line in channels if "!" in line):
+            desk.line.instance.rx(f"mixmonitor start {channel} {wave}")
+
+    spec = PaySpec(times={PayStep.EXPIRATION_DATE: PayTimes(4, 2)})
+    answers = card.answers(expiration_date=["", card.expiry])
+    visit = desk.pay(answers, spec=spec, meanwhile=record, way="b")
+    assert desk.session(visit).result == "success"
+    heard = keys_in(wave)
+    assert heard, "the key that hears the code once more is in it: it did record"
+    assert card.expiry not in heard and card.code not in heard
 
 
 def test_the_number_is_in_memory_while_it_is_heard_and_not_afterwards(desk: PayDesk) -> None:
