@@ -11,10 +11,11 @@ long=(tests/test_engine_*.py tests/test_pci_scan.py tests/test_stack.py tests/te
 rest=()
 for file in "${long[@]}"; do rest+=("--ignore=$file"); done
 said=$(mktemp)
-trap 'rm -f "$said"' EXIT
-
 "$python" -m pytest "${long[@]}" >"$said" 2>&1 &
 beside=$!
+# Whoever stops this stops both: a test that is left alone would hold its ports and processes.
+trap 'kill "$beside" 2>/dev/null; wait "$beside"; rm -f "$said"' EXIT
+trap 'exit 130' INT TERM
 "$python" -m pytest "${rest[@]}"
 first=$?
 wait "$beside"
