@@ -15,8 +15,8 @@ from dialer.flow import words_en, words_es
 from dialer.flow.words import (
     LANGUAGES,
     LIMIT,
-    MINOR_DIGITS,
     PAUSE,
+    SPOKEN,
     WordsError,
     all_fragments,
     amount_fragments,
@@ -159,7 +159,7 @@ def test_amounts_are_said_as_people_say_them(
 
 
 def test_the_table_has_every_currency() -> None:
-    assert {currency for _, currency, _, _ in AMOUNTS} == set(MINOR_DIGITS)
+    assert {currency for _, currency, _, _ in AMOUNTS} == set(SPOKEN)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_language_without_words_is_refused() -> None:
 # --- what holds for all of them ---------------------------------------------------------------
 
 languages = st.sampled_from(LANGUAGES)
-currencies = st.sampled_from(sorted(MINOR_DIGITS))
+currencies = st.sampled_from(sorted(SPOKEN))
 numbers = st.one_of(
     st.integers(0, 3000), st.integers(0, LIMIT - 1), st.integers(0, 17).map(lambda e: 10**e)
 )

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialer.domain.currency import MINOR_DIGITS
 from dialer.domain.model import Money
 from dialer.importing.amounts import Notation, Proofs, money_of_number, parse_amount
-from dialer.importing.currencies import MINOR_DIGITS, parse_currency
+from dialer.importing.currencies import parse_currency
 from dialer.importing.errors import CellError
 
 COMMA, POINT, OPEN = Notation(","), Notation("."), Notation()

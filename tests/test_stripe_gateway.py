@@ -44,7 +44,14 @@ def test_amounts_in_units_of_stripe(minor: int, currency: str, stripe: int) -> N
     assert from_stripe(stripe, currency.lower()) == Money(minor, currency)
 
 
-@pytest.mark.parametrize(("minor", "currency"), [(5124, "KWD"), (501, "MGA"), (1, "XXX")])
+@pytest.mark.parametrize(
+    ("minor", "currency"),
+    [
+        pytest.param(5124, "KWD", id="the last of three decimals is not 0"),
+        pytest.param(501, "MGA", id="five to the unit, not a whole one"),
+        pytest.param(1, "ZZZ", id="no currency that anybody knows"),
+    ],
+)
 def test_amounts_are_never_rounded(minor: int, currency: str) -> None:
     with pytest.raises(AmountError):
         to_stripe(Money(minor, currency))

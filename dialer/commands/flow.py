@@ -10,6 +10,7 @@ import click
 from dialer.commands.common import json_option, write_json, write_table
 from dialer.commands.exits import FAILED, OK
 from dialer.config import load_settings
+from dialer.domain.currency import parse_written
 from dialer.domain.model import Money
 from dialer.flow.check import check_named
 from dialer.flow.drawing import draw
@@ -19,7 +20,7 @@ from dialer.flow.model import Flow, flow_names, load_named
 from dialer.flow.prompts import load_prompts
 from dialer.flow.transcript import Session, as_input, play
 from dialer.flow.values import Facts, Said
-from dialer.flow.words import MINOR_DIGITS
+from dialer.flow.words import SPOKEN
 
 SAMPLE_FACTOR = "5678"
 MOST_ANSWERS = 500
@@ -224,14 +225,13 @@ def _language(one: Flow, wanted: str | None) -> str:
 
 
 def _money(text: str) -> Money:
-    number, _, currency = text.strip().partition(" ")
-    digits = MINOR_DIGITS.get(currency.strip().upper())
-    major, _, minor = number.partition(".")
-    if digits is None or not (major + minor).isdigit() or len(minor) > digits:
-        raise click.UsageError(
-            f"--amount: write it like '1234.56 EUR', in one of {', '.join(MINOR_DIGITS)}"
-        )
-    return Money(int(major + minor.ljust(digits, "0")), currency.strip().upper())
+    try:
+        money = parse_written(text)
+    except ValueError as error:
+        raise click.UsageError(f"--amount: {error}") from error
+    if money.currency not in SPOKEN:
+        raise click.UsageError(f"--amount: it can be said in one of {', '.join(SPOKEN)}")
+    return money
 
 
 def _a_month_before(today: date) -> date:

@@ -6,7 +6,6 @@ yet; the workers go on asking.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +18,10 @@ from sqlalchemy import Connection, Engine, select
 from dialer.commands import common
 from dialer.commands.exits import FAILED, OK, PARTLY
 from dialer.config import Settings, load_settings
+from dialer.domain.currency import parse_written, written
 from dialer.domain.model import Money
 from dialer.domain.payment import PaymentMode, PaymentOutcome, PaymentSource, PaymentState
 from dialer.domain.payment_states import RefundLife
-from dialer.importing.currencies import MINOR_DIGITS
 from dialer.messaging.links import make_link
 from dialer.payments import reversals, service
 from dialer.payments.gateway import Gateway, GatewayError, Reply
@@ -59,20 +58,21 @@ def _find(engine: Engine, name: str) -> Payment:
 
 def money(minor: int, currency: str) -> str:
     """``20.00 EUR``."""
-    digits = MINOR_DIGITS.get(currency, 2)
-    whole, rest = divmod(minor, 10**digits)
-    return f"{whole}.{rest:0{digits}d} {currency}" if digits else f"{whole} {currency}"
+    return written(Money(minor, currency))
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
     """Minor units of ``20``, ``20.00`` or ``20.00 EUR``. Raises UsageError."""
     if text is None:
         return None
-    digits = MINOR_DIGITS.get(currency, 2)
-    match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]+))?(?: ?([A-Z]{3}))?", text.strip().upper())
-    if match is None or len(match[2] or "") > digits or (match[3] or currency) != currency:
+    try:
+        named = text if text.strip()[-1:].isalpha() else f"{text} {currency}"
+        amount = parse_written(named)
+    except ValueError:
+        amount = None
+    if amount is None or amount.currency != currency:
         raise click.UsageError(f"--amount: write it like {money(2000, currency)}, not {text!r}")
-    return int(match[1] + (match[2] or "").ljust(digits, "0"))
+    return amount.minor
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from dialer.commands import common
 from dialer.config import load_settings
-from dialer.importing.currencies import MINOR_DIGITS
+from dialer.domain.currency import minor_digits
 from dialer.store import campaigns, reports
 
 
@@ -82,7 +82,7 @@ def _summary(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _promises(promises: dict[str, Any]) -> str:
     amounts = ", ".join(
-        f"{Decimal(minor).scaleb(-MINOR_DIGITS.get(code, 2)):,f} {code}"
+        f"{Decimal(minor).scaleb(-minor_digits(code)):,f} {code}"
         for code, minor in promises["amount_minor"].items()
     )
     return f"{promises['count']} ({amounts})" if amounts else str(promises["count"])

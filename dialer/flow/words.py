@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from dialer.domain.currency import minor_digits
 from dialer.domain.model import Money
 from dialer.domain.payment import Brand
 from dialer.flow import words_en, words_es
 from dialer.flow.fragments import PAUSE, Fragment, fragment, words
 
 LANGUAGES = ("es", "en")
-MINOR_DIGITS = {"EUR": 2, "MXN": 2, "COP": 2, "CLP": 0, "PEN": 2, "ARS": 2, "USD": 2}
-"""Currencies that can be said, with the digits of their minor unit (ISO 4217)."""
+SPOKEN = ("EUR", "MXN", "COP", "CLP", "PEN", "ARS", "USD")
+"""Currencies that can be said."""
 LIMIT = 10**18
 """Numbers below this have words."""
 
@@ -124,13 +125,11 @@ def say_amount(money: Money, language: str) -> list[Fragment]:
 
     Raises WordsError for a negative amount, one of 10**18 or more, or an unknown currency.
     """
-    digits = MINOR_DIGITS.get(money.currency)
-    if digits is None:
+    if money.currency not in SPOKEN:
         raise WordsError(
-            f"there are no words for amounts in {money.currency}: "
-            f"use one of {', '.join(MINOR_DIGITS)}"
+            f"there are no words for amounts in {money.currency}: use one of {', '.join(SPOKEN)}"
         )
-    major, minor = divmod(money.minor, 10**digits)
+    major, minor = divmod(money.minor, 10 ** minor_digits(money.currency))
     if money.minor < 0 or major >= LIMIT:
         raise WordsError("an amount to be said must be 0 or more, below 10**18")
     return _grammar(language).amount(major, minor, money.currency)
@@ -175,7 +174,7 @@ def all_fragments(language: str) -> dict[str, str]:
 
 
 __all__ = [
-    "CODE_GROUP", "LANGUAGES", "LIMIT", "MINOR_DIGITS", "PAUSE", "Fragment", "WordsError",
+    "CODE_GROUP", "LANGUAGES", "LIMIT", "PAUSE", "SPOKEN", "Fragment", "WordsError",
     "all_fragments", "amount_fragments", "amount_words", "date_fragments", "date_words",
     "fragment", "number_words", "say_amount", "say_brand", "say_code", "say_date", "say_digits",
     "say_number", "words",

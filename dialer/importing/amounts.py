@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dialer.domain.currency import MINOR_DIGITS
 from dialer.domain.model import Money
-from dialer.importing.currencies import MINOR_DIGITS, SIGNS
+from dialer.importing.currencies import SIGNS
 from dialer.importing.errors import CellError
 
 LARGEST_MINOR = 10**14

@@ -1,25 +1,8 @@
-"""Currencies: how many digits the minor unit has (ISO 4217), and how amounts name them."""
+"""How amounts in files name their currency."""
 
 from __future__ import annotations
 
-_WITHOUT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_TWO = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
-    CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ
-    GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL
-    MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR
-    PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT
-    TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW
-"""
-_THREE = "BHD IQD JOD KWD LYD OMR TND"
-_FOUR = "CLF UYW"
-
-MINOR_DIGITS: dict[str, int] = {
-    code: digits
-    for digits, codes in ((0, _WITHOUT), (2, _TWO), (3, _THREE), (4, _FOUR))
-    for code in codes.split()
-}
-"""ISO 4217 code to the digits of its minor unit."""
+from dialer.domain.currency import MINOR_DIGITS
 
 SIGNS: dict[str, frozenset[str]] = {
     "€": frozenset({"EUR"}),

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from dialer.domain.debtor_row import Caution, Concern, DebtorRow, PhoneEntry
 from dialer.domain.model import Money
-from dialer.flow.words import MINOR_DIGITS as SPOKEN
+from dialer.flow.words import SPOKEN
 from dialer.importing import amounts, countries, dates, documents, phones
 from dialer.importing.currencies import parse_currency
 from dialer.importing.encoding import has_control

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from dialer.domain.currency import MINOR_DIGITS
 from dialer.domain.debtor_row import BatchResult, Caution, Concern, DebtorRow, RowFate
-from dialer.importing.currencies import MINOR_DIGITS
 from dialer.importing.dates import Order
 from dialer.importing.delimited import open_delimited
 from dialer.importing.encoding import FileKind, inspect_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dialer.domain.currency import minor_digits
 from dialer.domain.payment import (
     AmountChoice,
     FieldUse,
@@ -15,7 +16,6 @@ from dialer.domain.payment import (
     PayTimes,
 )
 from dialer.flow.pay_prompts import ERROR_PROMPTS
-from dialer.flow.words import MINOR_DIGITS
 from dialer.payments.conversation_values import (
     AskAmount,
     AskField,
@@ -72,7 +72,7 @@ GO, CHANGE, PERSON = "1", "2", "9"
 
 def major_unit(talk: Talk) -> int:
     """Minor units of one major unit: 100 for EUR, 1 for CLP."""
-    return int(10 ** MINOR_DIGITS.get(talk.known.offer.whole.currency, 2))
+    return int(10 ** minor_digits(talk.known.offer.whole.currency))
 
 
 def least_part(talk: Talk) -> int:

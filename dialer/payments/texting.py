@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, select
 
 from dialer.config import Settings
+from dialer.domain.currency import written
 from dialer.domain.model import LineType, Money
-from dialer.flow.words import MINOR_DIGITS
 from dialer.logs import get_logger
 from dialer.messaging.links import make_link
 from dialer.messaging.templates import MessageTemplateError, render_message
@@ -51,14 +51,7 @@ again, and the campaign asks in its own time. (Messages older than an hour do no
 
 def plain_amount(money: Money, language: str) -> str:
     """For a text: ``1234,50 EUR`` (``1234.50 EUR`` outside Spanish)."""
-    digits = MINOR_DIGITS.get(money.currency, 2)
-    whole, rest = divmod(money.minor, 10**digits)
-    point = "," if language.startswith("es") else "."
-    return (
-        f"{whole}{point}{rest:0{digits}d} {money.currency}"
-        if digits
-        else f"{whole} {money.currency}"
-    )
+    return written(money, "," if language.startswith("es") else ".")
 
 
 @dataclass(frozen=True, slots=True)

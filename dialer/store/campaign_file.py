@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from dialer.domain.currency import parse_written
 from dialer.domain.model import (
     DayWindow,
     Detector,
@@ -30,12 +31,11 @@ from dialer.domain.model import (
     RetryRule,
     StepKind,
 )
-from dialer.flow.words import MINOR_DIGITS
+from dialer.flow.words import SPOKEN
 from dialer.store.countries import WEEKDAYS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
-_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))? ?([A-Z]{3})")
 _WINDOW = re.compile(r"([a-z,\- ]+?)\s+([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
 
 
@@ -62,16 +62,12 @@ def parse_duration(value: object) -> float:
 
 def parse_amount(value: object) -> tuple[int, str]:
     """Minor units and currency of ``10.00 EUR``, in major units. Raises ValueError."""
-    match = _AMOUNT.fullmatch(str(value).strip().upper())
-    if match is None:
-        raise ValueError(f"write an amount with its currency, like 10.00 EUR, not {value!r}")
-    digits = MINOR_DIGITS.get(match[3])
-    if digits is None:
-        raise ValueError(f"{match[3]} is none of {', '.join(MINOR_DIGITS)}")
-    fraction = match[2] or ""
-    if len(fraction) > digits:
-        raise ValueError(f"{match[3]} has {digits} decimals, so {value!r} is no amount")
-    return int(match[1] + fraction.ljust(digits, "0")), match[3]
+    text = str(value).strip().upper()
+    currency = text[-3:]
+    if currency.isalpha() and currency not in SPOKEN:  # no debtor could be told of it
+        raise ValueError(f"{currency} is none of {', '.join(SPOKEN)}")
+    money = parse_written(text)
+    return money.minor, money.currency
 
 
 def parse_window(lines: Collection[str]) -> tuple[DayWindow, ...]:

@@ -297,7 +297,10 @@ class StripeGateway:
             return Failure(trouble=wire.trouble or Trouble.NO_ANSWER)
         except stripe.StripeError as error:
             return _failure(error)
-        except Exception:
+        except Exception:  # noqa: BLE001
+            # What the library makes of an answer that is none (no JSON, other types) is not
+            # written down anywhere, and its text may hold the request. The charge may have been
+            # made: that is doubt, never a failure.
             return Failure(trouble=Trouble.NOT_UNDERSTOOD)
 
 

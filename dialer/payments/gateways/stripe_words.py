@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dialer.domain.currency import MINOR_DIGITS
 from dialer.domain.model import Money
 from dialer.domain.payment import PaymentOutcome
-from dialer.importing.currencies import MINOR_DIGITS
 from dialer.payments.gateway import Reply
 from dialer.payments.gateways.http import Trouble
 
