@@ -79,7 +79,8 @@ def payment_result(
     ours = _payments(connection, campaign_id)
     sessions = _sessions(connection, campaign_id)
     called = _called(connection, campaign_id)
-    expected, observed, differences = _held_against(called, ours)
+    expected, observed, differences = held_against(called, ours)
+    apart = None if ledger is None else disagreements(ours, ledger)
     return {
         "outcomes": dict(Counter(one["outcome"] or "none" for one in ours).most_common()),
         "states": dict(Counter(one["state"] for one in ours).most_common()),
@@ -93,9 +94,9 @@ def payment_result(
         "observed": observed,
         "match": not differences,
         "differences": differences[:50],
-        "charged_once": None if ledger is None else not _disagreements(ours, ledger),
-        "disagreements": [] if ledger is None else _disagreements(ours, ledger),
-        "cards_as_keyed": None if ledger is None else _as_keyed(called, ours, ledger, today),
+        "charged_once": None if apart is None else not apart,
+        "disagreements": apart or [],
+        "cardsas_keyed": None if ledger is None else as_keyed(called, ours, ledger, today),
         "ours": ours,
         "acquirer": None if ledger is None else ledger["charges"],
     }
@@ -156,7 +157,7 @@ def _entry_seconds(sessions: Sequence[dict[str, Any]]) -> dict[str, dict[str, fl
     }
 
 
-def _held_against(
+def held_against(
     called: Mapping[int, str], ours: Sequence[dict[str, Any]]
 ) -> tuple[dict[str, int], dict[str, int], list[dict[str, Any]]]:
     """What each debtor's persona says of its payments, and what they came to."""
@@ -191,18 +192,13 @@ def _called(connection: Connection, campaign_id: int) -> dict[int, str]:
     return {row.lead_id: row.number for row in rows}
 
 
-def _disagreements(ours: Sequence[dict[str, Any]], ledger: dict[str, Any]) -> list[str]:
-    """Where the two ledgers differ, in words. A payment is known to the bank by its key or by its
-    order reference."""
+def disagreements(ours: Sequence[dict[str, Any]], ledger: dict[str, Any]) -> list[str]:
+    """Where the two ledgers differ, in words."""
     charged = [one for one in ledger["charges"] if one["state"] in MONEY_MOVED]
+    theirs = _by_payment(ours, charged)
     found = []
-    theirs: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for charge in charged:
-        theirs[charge["key"]].append(charge)
-        if charge["order_ref"] and charge["order_ref"] != charge["key"]:
-            theirs[charge["order_ref"]].append(charge)
     for one in ours:
-        known = theirs[one["id"]] or theirs[one["order_ref"]]
+        known = theirs[one["id"]]
         approved = one["state"] == PaymentState.APPROVED
         if len(known) != approved:
             found.append(f"payment {one['id']} is {one['state']}, the bank charged {len(known)}")
@@ -211,14 +207,24 @@ def _disagreements(ours: Sequence[dict[str, Any]], ledger: dict[str, Any]) -> li
             one["currency"],
         ):
             found.append(f"payment {one['id']} has another amount at the bank")
-    mine = {one["id"] for one in ours} | {one["order_ref"] for one in ours}
-    for charge in charged:
-        if charge["key"] not in mine and charge["order_ref"] not in mine:
-            found.append(f"the bank charged {charge['key']}, which is no payment of ours")
+    return found + [
+        f"the bank charged {charge['key']}, which is no payment of ours" for charge in theirs[""]
+    ]
+
+
+def _by_payment(
+    ours: Sequence[dict[str, Any]], charges: Sequence[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Payment -> every charge that the bank knows by its id or by its order reference; under the
+    empty name those that are none of ours."""
+    names = {one["order_ref"]: one["id"] for one in ours} | {one["id"]: one["id"] for one in ours}
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for charge in charges:
+        found[names.get(charge["key"]) or names.get(charge["order_ref"], "")].append(charge)
     return found
 
 
-def _as_keyed(
+def as_keyed(
     called: Mapping[int, str], ours: Sequence[dict[str, Any]], ledger: dict[str, Any], today: date
 ) -> bool:
     """Whether every card that reached the bank is one that its debtor keyed, digit for digit."""
@@ -230,14 +236,13 @@ def _as_keyed(
                 hashlib.sha256(card_of(number, kind, today).number.encode()).hexdigest()
                 for kind in persona.cards
             }
-    by_key = {one["key"]: one for one in ledger["charges"]}
-    by_order = {one["order_ref"]: one for one in ledger["charges"]}
-    for one in ours:
-        charge = by_key.get(one["id"]) or by_order.get(one["order_ref"])
-        sha = charge["number_sha256"] if charge else None
-        if sha is not None and sha not in wanted.get(one["lead_id"], set()):
-            return False
-    return True
+    theirs = _by_payment(ours, ledger["charges"])
+    return all(
+        charge["number_sha256"] in wanted.get(one["lead_id"], set())
+        for one in ours
+        for charge in theirs[one["id"]]
+        if charge["number_sha256"] is not None
+    )
 
 
 def today() -> date:
