@@ -178,6 +178,25 @@ def test_news_of_our_own_refund_is_not_a_second_one(till: Till) -> None:
     assert till.stands() == (345, 0, 12_000)
 
 
+def test_one_event_told_twice_does_not_speak_for_two_refunds(till: Till) -> None:
+    key = till.pay()
+    with till.engine.begin() as c:
+        for name in "ab":
+            refunds.insert_refund(
+                c,
+                Refund(
+                    name * 32, key, refunds.REFUND, Money(345, "EUR"), RefundLife.SENDING, False,
+                    "x", "ana", till.now,
+                ),
+            )  # fmt: skip
+    told = event(K.REFUNDED, till, payment_id=key, amount=Money(345, "EUR"))
+    for _ in range(2):
+        hear(till, told)
+    states = sorted(one.state for one in refunds_of(till, key))
+    assert states == sorted([RefundLife.DONE, RefundLife.SENDING])
+    assert till.stands() == (345, 0, 12_000)
+
+
 def test_a_refund_that_came_back(till: Till) -> None:
     key = till.pay()
     refund = {"payment_id": key, "refund_id": "re_1", "amount": Money(OWED, "EUR")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from dialer.domain.model import Money
 from dialer.domain.payment import PaymentMode, PaymentOutcome
 from dialer.payments.gateway import Found, GatewayError
 from dialer.payments.gateways import choose, gateway_named
+from dialer.payments.gateways.stripe import StripeGateway
 from dialer.payments.gateways.stripe_words import (
     HARD_CODES,
     AmountError,
@@ -105,6 +108,39 @@ def test_a_card_is_never_sent_without_a_reference(bank: BankProcess) -> None:
     reply = gateway_at(bank, "stripe").submit(order, None, make_card())
     assert reply.outcome is PaymentOutcome.CONFIGURATION_ERROR
     assert bank.ledger()["attempts"] == []
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7", b'"pi_1"', b"null", b"{", b"{}", b"<html>", b""])
+def test_no_answer_to_the_charge_itself_is_doubt_and_never_an_exception(body: bytes) -> None:
+    """What the library makes of it holds the request: nothing of it may come out."""
+    method = b'{"id": "pm_1", "object": "payment_method"}'
+
+    class Nonsense(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            said = method if self.path.endswith("/payment_methods") else body
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            base = f"http://127.0.0.1:{server.server_address[1]}"
+            gateway = StripeGateway("sk_test_1", "whsec_1", base, 2.0)
+            reply = gateway.submit(make_order(), "pi_1", make_card())
+            with pytest.raises(GatewayError):
+                gateway.prepare(make_order())
+        finally:
+            server.shutdown()
+            thread.join()
+    assert reply.outcome is PaymentOutcome.UNKNOWN
 
 
 def test_what_needs_the_cardholder_is_canceled(bank: BankProcess) -> None:

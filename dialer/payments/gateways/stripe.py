@@ -292,7 +292,7 @@ class StripeGateway:
                 max_network_retries=again,
                 http_client=wire,
             )
-            return cast("dict[str, Any]", what(client).to_dict())
+            found: dict[str, Any] = what(client).to_dict()
         except stripe.APIConnectionError:
             return Failure(trouble=wire.trouble or Trouble.NO_ANSWER)
         except stripe.StripeError as error:
@@ -302,6 +302,9 @@ class StripeGateway:
             # written down anywhere, and its text may hold the request. The charge may have been
             # made: that is doubt, never a failure.
             return Failure(trouble=Trouble.NOT_UNDERSTOOD)
+        # Every object of Stripe's has an id, and every list says that it is one.
+        whole = isinstance(found.get("id"), str) or found.get("object") == "list"
+        return found if whole else Failure(trouble=Trouble.NOT_UNDERSTOOD)
 
 
 class _Wire(stripe.HTTPClient):
