@@ -23,10 +23,18 @@ from world import World
 
 from dialer.config import Settings, load_settings
 from dialer.domain.model import LineType, Money, PaymentTerms
-from dialer.domain.payment import PaymentMode, PaymentOutcome, PaymentState, PayResult
+from dialer.domain.payment import (
+    PaymentMode,
+    PaymentOutcome,
+    PaymentState,
+    PayResult,
+    PaySpec,
+    PayStep,
+)
 from dialer.payments import service, texting
 from dialer.payments.gateway import Found, LookUp, Reply
 from dialer.payments.service import NotBegun, Settled, UnknownPaymentError
+from dialer.store import pay_sessions
 from dialer.store import payments as rows
 from dialer.store import tables as t
 
@@ -405,3 +413,34 @@ def test_given_up_by_a_clock_ahead_is_not_sent_when_it_is_set_back(till: Till) -
     till.settle(second, APPROVED)
     assert till.stands() == (0, 0, OWED)
     assert till.audit() == []
+
+
+def test_an_amount_is_remembered_until_it_was_paid(till: Till) -> None:
+    def agreed(result: PayResult | None, session_id: str) -> None:
+        with till.engine.begin() as c:
+            pay_sessions.open_session(
+                c,
+                pay_sessions.PaySession(
+                    id=session_id, attempt_id=till.attempt_id, account_id=till.account_id,
+                    node="card", language="es", spec=PaySpec(), started_at=till.now,
+                ),
+            )  # fmt: skip
+            pay_sessions.note_progress(c, session_id, PayStep.CARD_NUMBER, agreed_minor=500)
+            if result is not None:
+                pay_sessions.end_session(c, session_id, result, till.now, seconds={}, errors={})
+
+    def remembered() -> int | None:
+        with till.engine.connect() as c:
+            found = pay_sessions.earlier_session(c, till.account_id, till.now)
+        return found.agreed_minor if found else None
+
+    for session_id, result, wanted in (
+        ("a" * 32, PayResult.CALLER_HUNG_UP, 500),
+        ("b" * 32, PayResult.SUCCESS, None),
+        ("c" * 32, None, 500),  # the process died
+    ):
+        till.wait(60)
+        agreed(result, session_id)
+        assert remembered() == wanted
+    till.wait(86_400)
+    assert remembered() is None
