@@ -13,6 +13,7 @@ from dialer.domain.model import (
     Attempt,
     AttemptState,
     DetectionResult,
+    Outcome,
 )
 
 MAX_KEYS = 64
@@ -68,6 +69,12 @@ def advance(attempt: Attempt, event: ev.CallEvent) -> tuple[Attempt, tuple[Effec
             return attempt.with_(outcome=event.outcome), ()
         case ev.Detected():
             return _detected(attempt, event)
+        case ev.ConferenceJoined():
+            return _joined(attempt, event), ()
+        case ev.AbandonedPlayed():
+            attempt = _forward(attempt, AttemptState.ANSWERED, answered_at=event.at)
+            first = attempt.abandoned_at or event.at
+            return attempt.with_(abandoned_at=first), ()
         case ev.HangupRequested():
             return _hangup_requested(attempt, event), ()
         case ev.Ended():
@@ -117,6 +124,21 @@ def _detected(attempt: Attempt, event: ev.Detected) -> tuple[Attempt, tuple[Effe
     changed = attempt.with_(detection=event.result, detection_reason=event.reason[:200])
     machine = event.result in (DetectionResult.MACHINE, DetectionResult.FAX)
     return changed, ((HandleMachine(),) if machine else ())
+
+
+_UNDECIDED = (None, Outcome.WANTS_AGENT, Outcome.NO_INPUT, Outcome.INCOMPLETE)
+"""Outcomes that a talk with an agent goes beyond."""
+
+
+def _joined(attempt: Attempt, event: ev.ConferenceJoined) -> Attempt:
+    """The debtor and an agent hear each other. What the agent concludes replaces ``spoke``."""
+    attempt = _forward(attempt, AttemptState.ANSWERED, answered_at=event.at)
+    changes: dict[str, object] = {}
+    if attempt.agent_joined_at is None:
+        changes["agent_joined_at"] = event.at
+    if attempt.outcome in _UNDECIDED:
+        changes["outcome"] = Outcome.SPOKE
+    return attempt.with_(**changes) if changes else attempt
 
 
 def _hangup_requested(attempt: Attempt, event: ev.HangupRequested) -> Attempt:

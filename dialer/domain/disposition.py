@@ -74,6 +74,9 @@ def conclude(attempt: Attempt) -> Disposition:
         return Disposition.MACHINE
     if attempt.keys:
         return Disposition.INCOMPLETE
+    if attempt.abandoned_at is not None:
+        # The message had begun: whoever hung up over it was abandoned all the same.
+        return Disposition.ABANDONED
     if attempt.hung_up_by_debtor and not _left_in_silence(attempt):
         return Disposition.ANSWERED_ABANDONED
     # We ended it, and the flow had come to nothing: the IVR was not there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dialer.domain.model import DetectionResult, Outcome
+from dialer.domain.model import AgentCallResult, DetectionResult, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,59 @@ class OriginateFailed(CallEvent):
 @dataclass(frozen=True, slots=True)
 class Vanished(CallEvent):
     """The channel is not there, and nobody saw its end: the engine or the switch was away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceJoined(CallEvent):
+    """A channel is in a conference: a debtor's (``attempt_id`` is an attempt) or an agent's leg.
+    ``channel`` is its name in Asterisk."""
+
+    conference: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceLeft(CallEvent):
+    """A channel has left a conference, for whatever reason."""
+
+    conference: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated(CallEvent):
+    """The flow hands the debtor over to a person; they wait in the queue."""
+
+    skill: str
+    reason: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEnded(CallEvent):
+    """The debtor waits no more, by choice or because it had been long enough."""
+
+    result: AgentCallResult
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonedPlayed(CallEvent):
+    """No agent in time: the safe-harbour message begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundCommitted(CallEvent):
+    """A debtor calls us; the attempt is in the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentProgress(CallEvent):
+    """Masked news of a card being keyed in; ``digits`` is how many, never which."""
+
+    step: str = ""
+    digits: int | None = None
+    error: str = ""
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)

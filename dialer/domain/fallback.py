@@ -25,7 +25,9 @@ class Facts:
     ``fresh_caller_id``: by index of the step, a number of the pool that this phone has not seen
     within the step's days, or None. ``texts``: indices of the steps whose text can be written.
     ``paid``: nothing is owed any more. ``payment_pending``: money may have been taken, so nobody
-    is called for it; a text that somebody called asks for nothing.
+    is called for it; a text that somebody called asks for nothing. ``abandoned``: they answered and
+    no agent came: a text may say sorry, another call may not follow (Ofcom's persistent misuse
+    statement: none without an agent for 72 h).
     """
 
     policy: Verdict
@@ -37,6 +39,7 @@ class Facts:
     attempts_left: bool
     paid: bool = False
     payment_pending: bool = False
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class Considered:
 def first_step(attempt: Attempt, disposition: Disposition) -> int | None:
     """At which step of the plan the fallback starts or goes on; None: there is none.
 
-    Answered-abandoned starts it. A redial that reached nobody goes on behind its own step; one
-    that was abandoned again too, so that nobody is redialled in a circle.
+    Answered-abandoned starts it, and so does having been abandoned by us. A redial that reached
+    nobody goes on behind its own step; one that was abandoned again too, so that nobody is
+    redialled in a circle.
     """
     if attempt.fallback_index >= 0:
         reached = disposition.answered and disposition not in (
@@ -60,7 +64,8 @@ def first_step(attempt: Attempt, disposition: Disposition) -> int | None:
             Disposition.ANSWERED_ABANDONED,
         )
         return None if reached else attempt.fallback_index + 1
-    return 0 if disposition is Disposition.ANSWERED_ABANDONED else None
+    begins = (Disposition.ANSWERED_ABANDONED, Disposition.ABANDONED)
+    return 0 if disposition in begins else None
 
 
 def consider(steps: Sequence[FallbackStep], start: int, facts: Facts) -> tuple[Considered, ...]:
@@ -92,6 +97,8 @@ def _judge(index: int, step: FallbackStep, facts: Facts) -> Refusal | None:
         if not facts.takes_sms:
             return Refusal.NOT_MOBILE
         return None if index in facts.texts else Refusal.NO_TEXT
+    if facts.abandoned:
+        return Refusal.ABANDONED_LOCKOUT
     if facts.payment_pending:
         return Refusal.PAYMENT_PENDING
     if not facts.attempts_left:

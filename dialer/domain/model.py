@@ -83,6 +83,8 @@ class Disposition(StrEnum):
     WANTS_AGENT = "wants_agent"
     CALLBACK = "callback"
     PAID = "paid"
+    SPOKE = "spoke"  # an agent talked with them, and nothing more definite came of it
+    ABANDONED = "abandoned"  # answered, and no agent within two seconds: they heard the message
 
     @property
     def conversation(self) -> bool:
@@ -105,6 +107,7 @@ _CONVERSATIONS = frozenset(
         Disposition.WANTS_AGENT,
         Disposition.CALLBACK,
         Disposition.PAID,
+        Disposition.SPOKE,
     }
 )
 _ANSWERED = _CONVERSATIONS | {
@@ -112,6 +115,7 @@ _ANSWERED = _CONVERSATIONS | {
     Disposition.ANSWERED_ABANDONED,
     Disposition.NO_INPUT,
     Disposition.INCOMPLETE,
+    Disposition.ABANDONED,
 }
 
 
@@ -128,6 +132,63 @@ class Outcome(StrEnum):
     WANTS_AGENT = "wants_agent"
     CALLBACK = "callback"
     PAID = "paid"
+    SPOKE = "spoke"
+
+
+class DialMode(StrEnum):
+    """How a campaign decides when to call (agentless: nobody has to be free for it)."""
+
+    AGENTLESS = "agentless"
+    PREVIEW = "preview"
+    PROGRESSIVE = "progressive"
+    POWER = "power"
+    ADAPTIVE = "adaptive"
+    PREDICTIVE = "predictive"
+
+    @property
+    def needs_agents(self) -> bool:
+        """Answered calls go to agents."""
+        return self is not DialMode.AGENTLESS
+
+    @property
+    def overdials(self) -> bool:
+        """More lines than free agents: somebody may be abandoned."""
+        return self in (DialMode.POWER, DialMode.ADAPTIVE, DialMode.PREDICTIVE)
+
+
+class AgentState(StrEnum):
+    """What an agent is doing."""
+
+    LOGGED_OUT = "logged_out"
+    AVAILABLE = "available"
+    RESERVED = "reserved"  # a call is promised to them, it has not joined yet
+    TALKING = "talking"
+    WRAP_UP = "wrap_up"
+    PAUSED = "paused"
+
+
+class AgentCallKind(StrEnum):
+    """Why a debtor comes to an agent."""
+
+    ESCALATION = "escalation"  # asked for a person, or failed at something, in a flow
+    PREDICTIVE = "predictive"  # answered a call that was placed for agents, in whatever mode
+    PREVIEW = "preview"
+    INBOUND = "inbound"
+    CALLBACK = "callback"
+    TRANSFER = "transfer"
+
+
+class AgentCallResult(StrEnum):
+    """How a wait for an agent ended."""
+
+    SERVED = "served"
+    ABANDONED = "abandoned"  # nobody within the hold: the message was said
+    GAVE_UP = "gave_up"  # hung up while waiting
+    CALLBACK = "callback"
+    LINK = "link"
+    MACHINE = "machine"  # no person waited at all
+    TIMEOUT = "timeout"  # waited as long as may be, was told that somebody will call
+    LOST = "lost"  # nobody saw the end: a crash lay between
 
 
 class DetectionResult(StrEnum):
@@ -179,6 +240,7 @@ class Refusal(StrEnum):
     PAYMENT_PENDING = "payment_pending"  # money may have been taken: not known yet
     CAMPAIGN_NOT_RUNNING = "campaign_not_running"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ABANDONED_LOCKOUT = "abandoned_lockout"  # was abandoned a short while ago
     TOO_LATE = "too_late"  # the moment for "at once" has passed: a crash or an outage lay between
 
 
@@ -265,6 +327,31 @@ class PaymentTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """How a campaign works with agents.
+
+    ``skill``: which agents ("": all). ``ratio``: lines for each free agent (power). ``hold``: the
+    longest wait of who answered, seconds, before the safe-harbour message (16 CFR 310.4(b)(4):
+    two). ``max_abandoned``: share of live answers over ``window_days``. ``ring_min``: a phone
+    rings for so long at least, seconds (16 CFR 310.4(b)(4): fifteen). ``wrap``: seconds after a
+    talk. ``whisper``: the agent hears who and why before the debtor joins. ``lock_out_hours``:
+    who was abandoned gets no further such call for so long.
+    """
+
+    mode: DialMode = DialMode.AGENTLESS
+    skill: str = ""
+    ratio: float = 1.5
+    hold: float = 2.0
+    max_abandoned: float = 0.03
+    window_days: float = 1.0
+    ring_min: float = 15.0
+    wrap: float = 30.0
+    max_lines_per_agent: float | None = None
+    whisper: bool = False
+    lock_out_hours: float = 72.0
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignPlan:
     """Everything a running campaign is told: the value behind its YAML file.
 
@@ -296,6 +383,7 @@ class CampaignPlan:
     default_timezone: str = "Europe/Madrid"
     payment: PaymentTerms = PaymentTerms()
     record: bool = False
+    agents: AgentTerms = AgentTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +393,9 @@ class Attempt:
     ``id`` is also the channel id and the AMI action id. ``follows`` is the attempt whose
     fallback this one is, ``fallback_index`` the step of the plan that made it (-1: none).
     ``keys`` are menu choices as pressed, never card digits. ``sip_status`` is the final SIP
-    response (486), ``q850`` the cause (17).
+    response (486), ``q850`` the cause (17). ``inbound``: the debtor called; ``number`` is theirs,
+    ``caller_id`` the one they called. ``agent_joined_at``: when the debtor first was in an agent's
+    conference; ``abandoned_at``: when the safe-harbour message began, for want of an agent.
     """
 
     id: str
@@ -340,6 +430,10 @@ class Attempt:
     outcome: Outcome | None = None
     disposition: Disposition | None = None
     failure: str | None = None
+    mode: DialMode = DialMode.AGENTLESS
+    inbound: bool = False
+    agent_joined_at: datetime | None = None
+    abandoned_at: datetime | None = None
 
     def with_(self, **changes: object) -> Attempt:
         """A copy with some fields changed."""

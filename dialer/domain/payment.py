@@ -99,10 +99,16 @@ class PayError(StrEnum):
     INVALID_SECURITY_CODE = "invalid-security-code"
     INVALID_POSTAL_CODE = "invalid-postal-code"
     INVALID_AMOUNT = "invalid-amount"
-    INPUT_MATCHING_FAILED = "input-matching-failed"
+    INPUT_MATCHING_FAILED = "input-matching-failed"  # keyed in twice, not twice the same
+    INVALID_KEY = "invalid-key"  # one that means nothing there
     KEYS_LOST = "keys-lost"  # we were too slow to hear every key: the field is void
     DECLINED_SOFT = "declined-soft"
     DECLINED_HARD = "declined-hard"
+
+
+UNHEARD = frozenset({PayError.INPUT_TIMEOUT, PayError.KEYS_LOST})
+"""Nothing was heard that could be wrong: of a field that is keyed in twice the first entry still
+counts."""
 
 
 class PayStep(StrEnum):
@@ -148,7 +154,8 @@ class PayTimes:
 class PromptRule:
     """Says ``say`` instead of the default where all that is given fits; the most exact one wins.
 
-    ``attempts``: of the field, from 1.
+    ``attempts``: of the field, from 1. ``second_entry``: for the second time that a field is asked
+    which is keyed in twice; without it, never for that.
     """
 
     step: PayStep
@@ -156,7 +163,16 @@ class PromptRule:
     errors: tuple[PayError, ...] = ()
     attempts: tuple[int, ...] = ()
     brands: tuple[Brand, ...] = ()
+    second_entry: bool = False
 
+
+CARD_FIELDS = (
+    PayStep.CARD_NUMBER,
+    PayStep.EXPIRATION_DATE,
+    PayStep.SECURITY_CODE,
+    PayStep.POSTAL_CODE,
+)
+"""What is keyed in of a card, in order."""
 
 DEFAULT_TIMES: dict[PayStep, PayTimes] = {
     PayStep.AMOUNT_CHOICE: PayTimes(7, 4),
@@ -173,7 +189,11 @@ DEFAULT_TIMES: dict[PayStep, PayTimes] = {
 
 @dataclass(frozen=True, slots=True)
 class PaySpec:
-    """Everything a ``pay`` node asks for. ``attempts`` by step (3 where missing)."""
+    """Everything a ``pay`` node asks for. ``attempts`` by step (3 where missing); ``matching``: the
+    fields of the card that are keyed in twice.
+
+    It lies in the database: what is added here needs a default, for what was written before.
+    """
 
     amounts: tuple[AmountChoice, ...] = (AmountChoice.WHOLE,)
     mode: PaymentMode = PaymentMode.CHARGE
@@ -184,6 +204,7 @@ class PaySpec:
     times: dict[PayStep, PayTimes] = field(default_factory=dict)
     submissions: int = 2
     prompts: tuple[PromptRule, ...] = ()
+    matching: tuple[PayStep, ...] = ()
 
     def attempts_at(self, step: PayStep) -> int:
         """How often a step may be tried."""

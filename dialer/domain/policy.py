@@ -2,6 +2,11 @@
 
 Caps count calls and messages together, by debtor, over every campaign of the company: an
 immediate redial is an attempt like any other.
+
+Who was abandoned (answered, and no agent came) is not called again for 72 hours unless an agent is
+guaranteed to be there: from Ofcom's statements on persistent misuse until 2017, which let such a
+repeat be made only with a live operator certain to be present. Practice in the United Kingdom
+since; kept everywhere, and by debtor where Ofcom spoke of the number. Messages are not meant.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dialer.domain.model import ContactRules, Refusal
+from dialer.domain.model import ContactRules, DialMode, Refusal
 
 WEEK = timedelta(days=7)
+LOCK_OUT = timedelta(hours=72)
 _SEARCH_DAYS = 31  # further away than any run of holidays
 
 
@@ -23,12 +29,14 @@ class Standing:
 
     ``contacts``: moments of every call and message of the last 7 days, any order.
     ``do_not_call``: this number is on the company's list. ``opted_out``: the debtor is.
+    ``abandoned_at``: when they last answered a call of ours to which no agent came.
     """
 
     timezone: str
     contacts: Sequence[datetime]
     do_not_call: bool = False
     opted_out: bool = False
+    abandoned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +55,29 @@ class Verdict:
 ALLOWED = Verdict()
 
 
-def may_contact(rules: ContactRules, standing: Standing, now: datetime) -> Verdict:
+def guarantees_agent(mode: DialMode) -> bool:
+    """Whether a call placed in this mode has an agent of its own from before it is dialled.
+
+    Preview and progressive do: one line for one agent who is kept for it. Agentless does not,
+    although nobody is left in silence by it: the rule asks for a live operator, and a recorded
+    voice is none.
+    """
+    return mode in (DialMode.PREVIEW, DialMode.PROGRESSIVE)
+
+
+def may_contact(
+    rules: ContactRules,
+    standing: Standing,
+    now: datetime,
+    *,
+    guaranteed: bool = True,
+    lock_out: timedelta = LOCK_OUT,
+) -> Verdict:
     """Ask before every call and every message.
 
-    ``now`` is aware. The order is from what never passes to what passes soonest. Raises
+    ``guaranteed``: an agent is there for it (``guarantees_agent`` of a call's mode; a message
+    needs none); else who was abandoned within ``lock_out`` is left alone. ``now`` is aware. The
+    order is from what never passes to what passes soonest. Raises
     zoneinfo.ZoneInfoNotFoundError for a time zone that is none (the import refuses those).
     """
     if standing.opted_out:
@@ -62,6 +89,10 @@ def may_contact(rules: ContactRules, standing: Standing, now: datetime) -> Verdi
     if len(recent) >= rules.max_per_week:
         free = recent[len(recent) - rules.max_per_week] + WEEK
         return Verdict(Refusal.WEEKLY_CAP, next_opening(rules, zone, free))
+    if not guaranteed and standing.abandoned_at is not None:
+        until = standing.abandoned_at + lock_out
+        if now < until:
+            return Verdict(Refusal.ABANDONED_LOCKOUT, next_opening(rules, zone, until))
     local_day = now.astimezone(zone).date()
     today = sum(1 for at in recent if at.astimezone(zone).date() == local_day)
     if today >= rules.max_per_day:
