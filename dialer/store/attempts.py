@@ -1,4 +1,4 @@
-"""Attempts as rows: only the engine writes them."""
+"""Attempts as rows: the engine writes them; those of debtors who call us are made by the IVR."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dialer.domain.model import (
     Attempt,
     AttemptState,
     DetectionResult,
+    DialMode,
     Disposition,
     Outcome,
 )
@@ -22,7 +23,7 @@ _COLUMNS = tuple(field.name for field in fields(Attempt))
 _FIXED = frozenset(
     {
         "id", "campaign_id", "lead_id", "debtor_id", "phone_id", "number", "caller_id", "trunk",
-        "node", "flow", "placed_at", "follows", "fallback_index",
+        "node", "flow", "placed_at", "follows", "fallback_index", "mode", "inbound",
     }
 )  # fmt: skip
 _MOVING = tuple(name for name in _COLUMNS if name not in _FIXED)
@@ -110,6 +111,7 @@ def attempt_of(row: Row[Any]) -> Attempt:
     """The value of a row."""
     values = {name: getattr(row, name) for name in _COLUMNS}
     values["state"] = AttemptState(values["state"])
+    values["mode"] = DialMode(values["mode"])
     for name, kind in (
         ("detection", DetectionResult),
         ("outcome", Outcome),

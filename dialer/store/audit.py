@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
+from dialer.store import audit_owner
 from dialer.store.tables import audit
 
 
@@ -29,16 +30,21 @@ def record(
     now: datetime,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
+    company_id: int | None = None,
 ) -> None:
     """One row, in the transaction of the change itself.
 
     ``action`` like ``campaign.start``, ``target`` like ``campaign:12``. No personal data in
-    ``before`` and ``after``: ids, states, counts.
+    ``before`` and ``after``: ids, states, counts. ``company_id``: whose it is; None finds out by
+    the target (``dialer.store.audit_owner``).
     """
+    if company_id is None:
+        company_id = audit_owner.owner(connection, actor, target, before, after)
     changes = {"before": before, "after": after}
     connection.execute(
         insert(audit).values(
             at=now,
+            company_id=company_id,
             actor=actor[:100],
             action=action,
             target=target,

@@ -11,14 +11,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from dialer.domain.currency import parse_written
 from dialer.domain.model import (
@@ -31,11 +30,14 @@ from dialer.domain.model import (
     RetryRule,
     StepKind,
 )
+from dialer.domain.said import of_error
 from dialer.flow.words import SPOKEN
+from dialer.store.campaign_agents import AgentsEntry
+from dialer.store.campaign_values import Seconds, Strict
 from dialer.store.countries import WEEKDAYS
+from dialer.store.plan_says import PlanSays, at
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WINDOW = re.compile(r"([a-z,\- ]+?)\s+([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
 
 
@@ -47,25 +49,12 @@ class PlanError(Exception):
         self.problems = problems
 
 
-def parse_duration(value: object) -> float:
-    """Seconds of ``90``, ``90s``, ``15m``, ``2h``, ``1d`` or ``1h30m``. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    text = str(value).strip().lower()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return float(text)
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"write a duration like 90s, 15m, 2h or 1d, not {value!r}")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
 def parse_amount(value: object) -> tuple[int, str]:
     """Minor units and currency of ``10.00 EUR``, in major units. Raises ValueError."""
     text = str(value).strip().upper()
     currency = text[-3:]
     if currency.isalpha() and currency not in SPOKEN:  # no debtor could be told of it
-        raise ValueError(f"{currency} is none of {', '.join(SPOKEN)}")
+        raise ValueError(PlanSays.NOT_SPOKEN.say(currency=currency, known=", ".join(SPOKEN)))
     money = parse_written(text)
     return money.minor, money.currency
 
@@ -79,11 +68,11 @@ def parse_window(lines: Collection[str]) -> tuple[DayWindow, ...]:
     for line in lines:
         match = _WINDOW.fullmatch(line.strip().lower())
         if match is None:
-            raise ValueError(f"write a window like 'mon-fri 09:00-21:00', not {line!r}")
+            raise ValueError(PlanSays.LIKE_A_WINDOW.say(line=line))
         start = _clock(match[2], line)
         end = time() if match[3] in ("24:00", "00:00") else _clock(match[3], line)
         if end != time() and end <= start:
-            raise ValueError(f"the window {line!r} ends before it begins")
+            raise ValueError(PlanSays.ENDS_BEFORE.say(line=line))
         found += [DayWindow(day, start, end) for day in _days(match[1], line)]
     return tuple(sorted(found, key=lambda one: (one.weekday, one.start)))
 
@@ -93,7 +82,7 @@ def _clock(text: str, line: str) -> time:
     try:
         return time(hour, minute)
     except ValueError as error:
-        raise ValueError(f"{text} in the window {line!r} is no time of day") from error
+        raise ValueError(PlanSays.NO_TIME.say(text=text, line=line)) from error
 
 
 def _days(text: str, line: str) -> list[int]:
@@ -101,20 +90,13 @@ def _days(text: str, line: str) -> list[int]:
     for part in text.replace(" ", "").split(","):
         first, _, last = part.partition("-")
         if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
-            raise ValueError(f"days are {', '.join(WEEKDAYS)}; the window {line!r} has others")
+            raise ValueError(PlanSays.OTHER_DAYS.say(days=", ".join(WEEKDAYS), line=line))
         at, to = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
         days |= {(at + step) % 7 for step in range((to - at) % 7 + 1)}
     return sorted(days)
 
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RetryEntry(_Strict):
+class RetryEntry(Strict):
     """When a lead is tried again after one disposition."""
 
     delay: Seconds
@@ -127,25 +109,25 @@ class RetryEntry(_Strict):
         return RetryRule(self.delay, self.growth, self.max_delay, self.max_attempts)
 
 
-class RedialEntry(_Strict):
+class RedialEntry(Strict):
     """The redial of a fallback."""
 
     flow: str | None = None
     unseen_days: float = Field(default=7.0, gt=0, le=365)
 
 
-class SmsEntry(_Strict):
+class SmsEntry(Strict):
     """The message of a fallback."""
 
     template: str = "missed_call"
 
 
-class StepEntry(_Strict):
+class StepEntry(Strict):
     """One step: exactly one of its keys is set."""
 
     redial: RedialEntry | None = None
     sms: SmsEntry | None = None
-    retry: _Strict | None = None
+    retry: Strict | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -156,7 +138,7 @@ class StepEntry(_Strict):
         if isinstance(value, dict):
             value = {key: {} if inner in ("", None) else inner for key, inner in value.items()}
             if len(value) != 1:
-                raise ValueError("one step is one of redial, sms, retry")
+                raise ValueError(PlanSays.ONE_STEP.say())
         return value
 
     def step(self) -> FallbackStep:
@@ -170,15 +152,25 @@ class StepEntry(_Strict):
         return FallbackStep(StepKind.RETRY)
 
 
-class Holidays(_Strict):
+def _iso(value: object) -> object:
+    # Digits alone would be taken for seconds since 1970.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError(PlanSays.NO_DATE.say(given=value))
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso)]
+
+
+class Holidays(Strict):
     """``country``: ISO 3166, default the company's; ``none``: only the days of ``also``."""
 
     country: str | None = None
     region: str | None = None
-    also: tuple[date, ...] = ()
+    also: tuple[Day, ...] = ()
 
 
-class PaymentEntry(_Strict):
+class PaymentEntry(Strict):
     """What may be paid in a call. ``minimum`` as ``10.00 EUR``; ``instalments``: 0 for none."""
 
     minimum_percent: int = Field(default=10, ge=1, le=100)
@@ -196,7 +188,7 @@ class PaymentEntry(_Strict):
     @classmethod
     def _more_than_one(cls, value: int) -> int:
         if value == 1:
-            raise ValueError("one instalment is the whole: write 2 to 60, or 0 for no plan")
+            raise ValueError(PlanSays.ONE_INSTALMENT.say())
         return value
 
     def terms(self, gateway: str | None) -> PaymentTerms:
@@ -211,7 +203,7 @@ class PaymentEntry(_Strict):
         )
 
 
-class CampaignFile(_Strict):
+class CampaignFile(Strict):
     """A campaign file. docs/campaigns.md explains each key."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")
@@ -235,12 +227,13 @@ class CampaignFile(_Strict):
     fallback: tuple[StepEntry, ...] = (
         StepEntry(redial=RedialEntry()),
         StepEntry(sms=SmsEntry()),
-        StepEntry(retry=_Strict()),
+        StepEntry(retry=Strict()),
     )
     detector: Detector = Detector.TALK
     on_machine: MachineAction = MachineAction.LEAVE_MESSAGE
     gateway: str | None = None
     payment: PaymentEntry = PaymentEntry()
+    agents: AgentsEntry = AgentsEntry()
     record: bool = False
 
     @model_validator(mode="before")
@@ -250,10 +243,15 @@ class CampaignFile(_Strict):
             return {key: inner for key, inner in value.items() if inner not in ("", None)}
         return value
 
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _mode_alone(cls, value: object) -> object:
+        return {"mode": value} if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _one_source_of_caller_ids(self) -> Self:
         if self.pool is not None and self.caller_ids:
-            raise ValueError("pool and caller_ids: give one of them, not both")
+            raise ValueError(PlanSays.POOL_OR_NUMBERS.say())
         return self
 
     @field_validator("window", mode="before")
@@ -266,7 +264,7 @@ class CampaignFile(_Strict):
     def _readable_window(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None:
             if not value:
-                raise ValueError("an empty window never calls; leave the key out for the default")
+                raise ValueError(PlanSays.EMPTY_WINDOW.say())
             parse_window(value)
         return value
 
@@ -279,14 +277,14 @@ class CampaignFile(_Strict):
     @classmethod
     def _rings_long_enough(cls, value: float) -> float:
         if not 5 <= value <= 120:
-            raise ValueError("between 5 and 120 seconds; 15 is the least that is polite")
+            raise ValueError(PlanSays.RING.say())
         return value
 
     @field_validator("default_timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
         if value is not None and value not in available_timezones():
-            raise ValueError(f"{value!r} is no time zone; write it like Europe/Madrid")
+            raise ValueError(PlanSays.NO_ZONE.say(zone=value))
         return None if value is None else ZoneInfo(value).key
 
     @field_validator("retry")
@@ -296,7 +294,7 @@ class CampaignFile(_Strict):
     ) -> dict[Disposition, RetryEntry | str]:
         for kind in value:
             if kind.conversation or kind is Disposition.INVALID_NUMBER:
-                raise ValueError(f"{kind.value} is never retried on the same number")
+                raise ValueError(PlanSays.NEVER_RETRIED.say(disposition=kind.value))
         return value
 
 
@@ -366,15 +364,33 @@ def _say_all(error: ValidationError) -> list[str]:
         key = ".".join(str(part) for part in item["loc"] if str(part) not in _PYDANTIC_PARTS)
         if item["type"] == "literal_error" and any(other.startswith(key) for other in said):
             continue
-        said[key] = _say(item["type"], str(item["msg"]))
-    return [f"{key}: {what}" if key else what for key, what in said.items()]
+        said[key] = _say(item)
+    return [at(key, what) if key else what for key, what in said.items()]
 
 
-def _say(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "there is no such key; docs/campaigns.md lists them"
-    if kind == "missing":
-        return "is missing"
-    if kind == "model_type":
-        return "write never, or keys below it: delay, growth, max_delay, max_attempts"
-    return message.removeprefix("Value error, ")
+_SHAPES = {
+    "extra_forbidden": PlanSays.NO_SUCH_KEY,
+    "missing": PlanSays.MISSING,
+    "model_type": PlanSays.NEVER_OR_KEYS,
+    "greater_than_equal": PlanSays.AT_LEAST,
+    "less_than_equal": PlanSays.AT_MOST,
+    "greater_than": PlanSays.MORE_THAN,
+    "less_than": PlanSays.LESS_THAN,
+    "int_parsing": PlanSays.WHOLE,
+    "float_parsing": PlanSays.NUMBER,
+    "string_pattern_mismatch": PlanSays.PATTERN,
+    "enum": PlanSays.ONE_OF,
+    "literal_error": PlanSays.ONE_OF,
+}
+"""What pydantic found -> how it is said."""
+
+
+def _say(item: ErrorDetails) -> str:
+    kind, values = item["type"], item.get("ctx", {})
+    if kind == "value_error":
+        return of_error(values["error"])
+    if kind in ("date_from_datetime_parsing", "date_parsing"):
+        return PlanSays.NO_DATE.say(given=item["input"])
+    if kind in _SHAPES:
+        return _SHAPES[kind].say(**values)
+    return PlanSays.OTHER.say(why=item["msg"])

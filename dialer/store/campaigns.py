@@ -6,17 +6,47 @@ at once, one is told what the other did.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from dialer.domain.model import CampaignPlan, CampaignState, LeadState
-from dialer.store import audit
+from dialer.domain.model import CampaignPlan, CampaignState, DialMode, LeadState
+from dialer.store import audit, policy_approvals
+from dialer.store.campaign_agents import rings_too_briefly
 from dialer.store.companies import NotPossible
-from dialer.store.plans import plan_json
+from dialer.store.plans import plan_json, plan_of
+from dialer.store.refusals import Why
 from dialer.store.tables import caller_id_pool, campaign, company, lead
+
+SCHEDULE = "schedule"
+"""The actor of what happens because its time has come."""
+
+
+class WrongState(NotPossible):
+    """Not in the state that it is in."""
+
+    def __init__(self, state: CampaignState, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class NobodyToCall(NotPossible):
+    """It has no lead that waits."""
+
+
+class ChangedMeanwhile(NotPossible):
+    """Somebody else was quicker."""
+
+
+class TimePassed(NotPossible):
+    """It was to start at a time that has passed."""
+
+
+class RingsTooBriefly(NotPossible):
+    """It gives up sooner than that mode may."""
 
 
 class Action(StrEnum):
@@ -50,7 +80,7 @@ def create(
 ) -> int:
     """Make a campaign in state draft; its id. Raises NotPossible when the name is taken."""
     if connection.execute(select(campaign.c.id).where(campaign.c.name == plan.name)).first():
-        raise NotPossible(f"there is a campaign {plan.name!r} already; names are for ever")
+        raise NotPossible(Why.CAMPAIGN_TAKEN.say(name=plan.name))
     made: int = connection.execute(
         insert(campaign)
         .values(
@@ -76,39 +106,162 @@ def find(connection: Connection, name: str) -> Row[Any]:
         .where(campaign.c.name == name)
     ).first()
     if row is None:
-        raise NotPossible(f"there is no campaign {name!r}; `dialer campaign list` shows them")
+        raise NotPossible(Why.NO_CAMPAIGN.say(name=name))
     return row
 
 
 def change_state(
-    connection: Connection, name: str, action: Action, actor: str, now: datetime
+    connection: Connection,
+    name: str,
+    action: Action,
+    actor: str,
+    now: datetime,
+    *,
+    alone: bool = False,
 ) -> CampaignState:
-    """Do it; the state after it. Raises NotPossible when the state does not allow it, or when
-    a campaign without waiting leads were to be started."""
+    """Do it; the state after it. Raises NotPossible when the state does not allow it, when a
+    campaign without waiting leads were to be started, or (NeedsApproval) one whose rules somebody
+    else has to grant first. ``alone``: on one's own word all the same, which the audit tells; for
+    those who have the machine."""
     row = find(connection, name)
     allowed, after = TRANSITIONS[action]
     before = CampaignState(row.state)
     if before not in allowed:
-        raise NotPossible(_refusal(name, before, action))
+        raise WrongState(before, _refusal(name, before, action))
     if action is Action.START and not _waiting(connection, row.id):
-        raise NotPossible(
+        raise NobodyToCall(
             f"{name} has no lead to call: import debtors with `dialer import FILE`, then add them"
             f" with `dialer campaign add-leads {name}`"
         )
     values: dict[str, Any] = {"state": after.value}
+    granted: dict[str, Any] = {}
     if action is Action.START:
-        values |= {"started_at": row.started_at or now, "ended_at": None}
+        granted = _granted(connection, row, alone=alone)
+        values |= {"started_at": row.started_at or now, "ended_at": None, "start_at": None}
     if action is Action.STOP:
-        values["ended_at"] = now
+        values |= {"ended_at": now, "start_at": None}
     changed = connection.execute(
         update(campaign)
         .where(campaign.c.id == row.id, campaign.c.state == before.value)
         .values(values)
     )
     if changed.rowcount != 1:
-        raise NotPossible(f"{name} has just been changed by someone else; look and try again")
-    _audit(connection, actor, action.value, row.id, now, before, after)
+        raise ChangedMeanwhile(f"{name} has just been changed by someone else; look and try again")
+    _audit(connection, actor, action.value, row.id, now, before, after, granted)
     return after
+
+
+def _granted(connection: Connection, row: Row[Any], *, alone: bool) -> dict[str, Any]:
+    """For the audit: the rules that are looser than the country's, and who granted them."""
+    try:
+        stands = policy_approvals.require(connection, row.id, row.name)
+    except policy_approvals.NeedsApproval as refused:
+        if not alone:
+            raise
+        stands = refused.standing
+    if not stands.looser:
+        return {}
+    granted = stands.request if stands.may_start else None
+    return {
+        "looser": [one.rule.value for one in stands.looser],
+        "approval": None if granted is None else granted.id,
+        "asked_by": None if granted is None else f"user:{granted.asked_by}",
+        "granted_by": None if granted is None else f"user:{granted.decided_by}",
+    }
+
+
+def schedule(
+    connection: Connection, name: str, at: datetime | None, actor: str, now: datetime
+) -> None:
+    """Let a draft start by itself at that time; None: only by hand. Raises NotPossible when it is
+    no draft any more, or for a time that has passed."""
+    row = find(connection, name)
+    if at is not None and at <= now:
+        raise TimePassed("the time to start at has passed already")
+    changed = connection.execute(
+        update(campaign)
+        .where(campaign.c.id == row.id, campaign.c.state == CampaignState.DRAFT.value)
+        .values(start_at=at)
+    )
+    if changed.rowcount != 1:
+        raise WrongState(
+            CampaignState(row.state), f"{name} is {row.state}: only a draft starts at a time"
+        )
+    audit.record(
+        connection,
+        actor=actor,
+        action="campaign.schedule",
+        target=f"campaign:{row.id}",
+        now=now,
+        before={"start_at": row.start_at and row.start_at.isoformat()},
+        after={"start_at": at and at.isoformat()},
+    )
+
+
+def start_due(connection: Connection, now: datetime, only: str | None = None) -> list[str]:
+    """Start the drafts whose time has come and that have somebody to call; their names.
+
+    Of two engines one starts it: the other finds it running.
+    """
+    somebody = select(lead.c.id).where(
+        lead.c.campaign_id == campaign.c.id, lead.c.state != LeadState.DONE.value
+    )
+    due = select(campaign.c.name).where(
+        campaign.c.state == CampaignState.DRAFT.value,
+        campaign.c.start_at <= now,
+        somebody.exists(),
+    )
+    if only is not None:
+        due = due.where(campaign.c.name == only)
+    started = []
+    for name in connection.execute(due).scalars().all():
+        try:
+            change_state(connection, name, Action.START, SCHEDULE, now)
+        except NotPossible:
+            continue  # somebody was quicker
+        started.append(name)
+    return started
+
+
+def change_mode(
+    connection: Connection, name: str, mode: DialMode, actor: str, now: datetime
+) -> DialMode:
+    """Give it another dial mode, also while it runs (the engine takes it over at its next look);
+    the mode before. Calls in the air keep the mode they were placed in.
+
+    Raises NotPossible when it is stopped, or rings for too short a time for that mode.
+    """
+    row = find(connection, name)
+    if CampaignState(row.state) is CampaignState.STOPPED:
+        stopped = CampaignState.STOPPED
+        raise WrongState(stopped, _refusal(name, stopped, Action.START))
+    # Another change of the plan (its pool) waits for this one, or this one for that.
+    stored = connection.execute(
+        select(campaign.c.plan).where(campaign.c.id == row.id).with_for_update()
+    ).scalar_one()
+    plan = plan_of(stored)
+    before = plan.agents.mode
+    if mode is before:
+        return before
+    terms = replace(plan.agents, mode=mode)
+    too_brief = rings_too_briefly(terms, plan.ring_timeout)
+    if too_brief is not None:
+        raise RingsTooBriefly(too_brief)
+    connection.execute(
+        update(campaign)
+        .where(campaign.c.id == row.id)
+        .values(plan=plan_json(replace(plan, agents=terms)))
+    )
+    audit.record(
+        connection,
+        actor=actor,
+        action="campaign.mode",
+        target=f"campaign:{row.id}",
+        now=now,
+        before={"mode": before.value},
+        after={"mode": mode.value},
+    )
+    return before
 
 
 def _refusal(name: str, state: CampaignState, action: Action) -> str:
@@ -148,6 +301,7 @@ def list_all(connection: Connection) -> list[dict[str, Any]]:
             "company": row.company,
             "state": row.state,
             "flow": row.plan.get("flow"),
+            "mode": row.plan.get("agents", {}).get("mode", DialMode.AGENTLESS.value),
             "leads": {state.value: counts.get(row.id, {}).get(state, 0) for state in LeadState},
             "created_at": row.created_at.isoformat(),
             "started_at": row.started_at.isoformat() if row.started_at else None,
@@ -193,6 +347,7 @@ def _audit(
     now: datetime,
     before: CampaignState | None,
     after: CampaignState,
+    more: dict[str, Any] | None = None,
 ) -> None:
     audit.record(
         connection,
@@ -201,5 +356,5 @@ def _audit(
         target=f"campaign:{campaign_id}",
         now=now,
         before=None if before is None else {"state": before.value},
-        after={"state": after.value},
+        after={"state": after.value, **(more or {})},
     )

@@ -11,8 +11,10 @@ from zoneinfo import available_timezones
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from dialer.domain.model import CampaignState
+from dialer.domain.said import of_error
 from dialer.store import audit, countries
 from dialer.store.plans import plan_json, plan_of
+from dialer.store.refusals import Why
 from dialer.store.tables import caller_id, caller_id_pool, campaign, company
 
 
@@ -34,17 +36,17 @@ class NewCompany:
 def create_company(connection: Connection, new: NewCompany, actor: str, now: datetime) -> int:
     """Make a company; its id. Raises NotPossible for a taken name or a value that is none."""
     if connection.execute(select(company.c.id).where(company.c.name == new.name)).first():
-        raise NotPossible(f"there is a company {new.name!r} already")
+        raise NotPossible(Why.COMPANY_TAKEN.say(name=new.name))
     if len(new.country) != 2 or not new.country.isalpha() or not new.country.isupper():
-        raise NotPossible(f"country: write it like ES (ISO 3166), not {new.country!r}")
+        raise NotPossible(Why.LIKE_A_COUNTRY.say(country=new.country))
     if new.timezone not in available_timezones():
-        raise NotPossible(f"timezone: {new.timezone!r} is none; write it like Europe/Madrid")
+        raise NotPossible(Why.NO_TIMEZONE.say(timezone=new.timezone))
     number = None
     if new.callback_number:
         try:
             number = countries.parse_caller_id(new.callback_number, new.country)
         except ValueError as error:
-            raise NotPossible(f"callback number: {error}") from error
+            raise NotPossible(Why.CALLBACK_NUMBER.say(why=of_error(error))) from error
     made: int = connection.execute(
         insert(company)
         .values(
@@ -74,12 +76,12 @@ def find_company(connection: Connection, name: str | None) -> Row[Any]:
     if name is not None:
         rows = [row for row in rows if row.name == name]
         if not rows:
-            raise NotPossible(f"there is no company {name!r}; `dialer company list` shows them")
+            raise NotPossible(Why.NO_COMPANY.say(name=name))
     if not rows:
-        raise NotPossible("there is no company yet: run `dialer init` or `dialer company create`")
+        raise NotPossible(Why.NO_COMPANY_YET.say())
     if len(rows) > 1:
         names = ", ".join(row.name for row in rows)
-        raise NotPossible(f"there are several companies ({names}): say which with --company")
+        raise NotPossible(Why.WHICH_COMPANY.say(names=names))
     return rows[0]
 
 
@@ -104,7 +106,7 @@ def create_pool(
         caller_id_pool.c.company_id == company_id, caller_id_pool.c.name == name
     )
     if connection.execute(taken).first():
-        raise NotPossible(f"there is a pool {name!r} already; `dialer pool add` adds to it")
+        raise NotPossible(Why.POOL_TAKEN.say(name=name))
     pool_id: int = connection.execute(
         insert(caller_id_pool)
         .values(company_id=company_id, name=name)
@@ -126,7 +128,7 @@ def find_pool(connection: Connection, company_id: int, name: str) -> int:
         )
     ).scalar_one_or_none()
     if found is None:
-        raise NotPossible(f"there is no pool {name!r}; `dialer pool list` shows them")
+        raise NotPossible(Why.NO_POOL.say(name=name))
     return found
 
 
@@ -183,10 +185,10 @@ def change_pool(
     before = numbers_of(connection, pool_id)
     missing = [number for number in remove if number not in before]
     if missing:
-        raise NotPossible(f"not in the pool: {', '.join(missing)}")
+        raise NotPossible(Why.NOT_IN_POOL.say(numbers=", ".join(missing)))
     after = tuple(n for n in dict.fromkeys([*before, *add]) if n not in remove)
     if not after:
-        raise NotPossible("no number would be left: a campaign without caller ID cannot call")
+        raise NotPossible(Why.NO_NUMBER_LEFT.say())
     connection.execute(
         delete(caller_id).where(caller_id.c.pool_id == pool_id, caller_id.c.number.in_(remove))
     )
@@ -194,7 +196,10 @@ def change_pool(
     if new:
         connection.execute(insert(caller_id), [{"pool_id": pool_id, "number": n} for n in new])
     for row in connection.execute(
-        select(campaign.c.id, campaign.c.plan).where(campaign.c.pool_id == pool_id)
+        select(campaign.c.id, campaign.c.plan)
+        .where(campaign.c.pool_id == pool_id)
+        .order_by(campaign.c.id)
+        .with_for_update()  # a mode that is switched meanwhile is not undone
     ).all():
         plan = dict(plan_json(plan_of(row.plan)), caller_ids=list(after))
         connection.execute(update(campaign).where(campaign.c.id == row.id).values(plan=plan))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from dialer.domain.disposition import CHOSEN
 from dialer.domain.model import Disposition, LineType, Outcome
 from dialer.domain.policy import WEEK, Standing
-from dialer.store import paid
+from dialer.store import abandonment, paid
 from dialer.store.tables import (
     attempt,
     contact,
@@ -46,7 +46,9 @@ class LeadContext:
     lead ended so. ``contacts``: of the debtor, any channel, last 7 days. ``recent_attempts``:
     when this lead was called in the last 7 days. ``chosen``: what the debtor settled by a key in a
     call that was concluded without it. ``paid``: nothing is owed any more; ``payment_pending``:
-    money may have been taken.
+    money may have been taken. ``abandoned_at``: when the debtor last answered and found no agent,
+    within 7 days. ``last_called``: when this lead was last called, ever, and ``last_ended`` how
+    that, or the last call before that has ended, did.
     """
 
     lead_id: int
@@ -66,6 +68,9 @@ class LeadContext:
     chosen: Outcome | None = None
     paid: bool = False
     payment_pending: bool = False
+    abandoned_at: datetime | None = None
+    last_called: datetime | None = None
+    last_ended: Disposition | None = None
 
     def phone_to_call(self) -> PhoneFacts | None:
         """The next phone of the rotation, or None when none is usable."""
@@ -78,6 +83,7 @@ class LeadContext:
             contacts=self.contacts,
             do_not_call=number.do_not_call,
             opted_out=self.opted_out,
+            abandoned_at=self.abandoned_at,
         )
 
 
@@ -92,6 +98,7 @@ def load_contexts(
     phones = _phones(connection, debtors, now)
     contacts = _contacts(connection, debtors, now)
     past = _attempts(connection, [row.id for row in heads], now)
+    abandoned = abandonment.last_abandoned(connection, debtors, now - WEEK)
     money = paid.debts(connection, list({row.account_id for row in heads}))
     return {
         row.id: LeadContext(
@@ -116,6 +123,9 @@ def load_contexts(
             chosen=past[row.id].chosen,
             paid=row.account_id in money and money[row.account_id].paid,
             payment_pending=row.account_id in money and money[row.account_id].in_doubt,
+            abandoned_at=abandoned.get(row.debtor_id),
+            last_called=past[row.id].last_called,
+            last_ended=past[row.id].last_ended,
         )
         for row in heads
     }
@@ -152,20 +162,24 @@ def _contacts(
 @dataclass(slots=True)
 class _Past:
     """Of one lead: how many attempts ended with which disposition, when it was called within the
-    week, what the debtor chose, and the phones that somebody else answered."""
+    week, what the debtor chose, the phones that somebody else answered, and the last call."""
 
     ended: dict[str, int] = field(default_factory=dict)
     called: list[datetime] = field(default_factory=list)
     chosen: Outcome | None = None
     wrong_phones: set[int] = field(default_factory=set)
+    last_called: datetime | None = None
+    last_ended: Disposition | None = None
 
 
 def _attempts(connection: Connection, leads: Sequence[int], now: datetime) -> dict[int, _Past]:
     past = {lead_id: _Past() for lead_id in leads}
     for row in connection.execute(_ATTEMPTS, {"leads": leads}):
         one = past[row.lead_id]
+        one.last_called = row.placed_at
         if row.disposition is not None:
             one.ended[row.disposition] = one.ended.get(row.disposition, 0) + 1
+            one.last_ended = Disposition(row.disposition)
         if row.placed_at > now - WEEK:
             one.called.append(row.placed_at)
         if row.outcome == Outcome.PAID:
@@ -230,4 +244,5 @@ _ATTEMPTS = (
     )
     .outerjoin(flow_outcome, flow_outcome.c.attempt_id == attempt.c.id)
     .where(attempt.c.lead_id.in_(_several("leads")))
+    .order_by(attempt.c.placed_at)
 )  # fmt: skip

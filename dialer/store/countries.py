@@ -14,24 +14,46 @@ from datetime import date
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
+from dialer.store.plan_says import PlanSays, PlanWarns
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
 class CountryRules:
-    """``window`` as a campaign file writes it; caps count calls and messages together."""
+    """``window`` as a campaign file writes it; caps count calls and messages together.
+
+    For calls to which an agent comes: ``max_abandoned``, the share (0 to 1) of live answers within
+    ``abandoned_days`` that may be left without one; ``hold``, how long who answered may wait for
+    one, and ``ring_min``, how long it rings at least, in seconds.
+    """
 
     window: tuple[str, ...]
     source: str
     max_per_day: int = 4
     max_per_week: int = 7
+    max_abandoned: float = 0.03
+    abandoned_days: float = 1.0
+    hold: float = 2.0
+    ring_min: float = 15.0
+    abandoned_source: str = "no rule known: the British practice as a cautious default"
 
 
 CAUTIOUS = CountryRules(("mon-fri 09:00-19:00",), "no rule known: the cautious default")
 
 COUNTRIES: dict[str, CountryRules] = {
-    "US": CountryRules(("mon-sun 08:00-21:00",), "Regulation F, 12 CFR 1006.6 and 1006.14"),
-    "GB": CountryRules(("mon-fri 09:00-19:00",), "FCA CONC 7; no fixed hours: cautious"),
+    "US": CountryRules(
+        ("mon-sun 08:00-21:00",),
+        "Regulation F, 12 CFR 1006.6 and 1006.14",
+        # Of telemarketing, and "per 30 days of a campaign"; for collections a choice, not a duty.
+        abandoned_days=30.0,
+        abandoned_source="TSR safe harbour, 16 CFR 310.4(b)(4): 3 % a campaign in 30 days",
+    ),
+    "GB": CountryRules(
+        ("mon-fri 09:00-19:00",),
+        "FCA CONC 7; no fixed hours: cautious",
+        abandoned_source="Ofcom, persistent misuse: 3 % in 24 hours, 2 s, 15 s, 72 hours",
+    ),
     "ES": CountryRules(("mon-fri 09:00-21:00",), "TRLGDCU art. 96, by analogy"),
     "CO": CountryRules(
         ("mon-fri 07:00-19:00", "sat 08:00-15:00"), "Ley 2300 de 2023 art. 3", max_per_day=1
@@ -64,12 +86,9 @@ def parse_caller_id(text: str, country: str) -> str:
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException as error:
-        raise ValueError(f"{text} is no phone number; write it like +34910123456") from error
+        raise ValueError(PlanSays.NO_PHONE_NUMBER.say(text=text)) from error
     if not phonenumbers.is_valid_number(number):
-        raise ValueError(
-            f"{text} is not a number of any numbering plan; a caller ID must be the company's own"
-            " and one that can be called back"
-        )
+        raise ValueError(PlanSays.NO_PLAN_HAS.say(text=text))
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -78,8 +97,7 @@ def refused_caller_ids(numbers: Iterable[str], country: str, on: date) -> list[s
     if country != "ES" or on < SPAIN_NO_MOBILE_FROM:
         return []
     return [
-        f"{number} is a mobile number: in Spain it may not be the caller ID of such calls since"
-        f" {SPAIN_NO_MOBILE_FROM} (Orden TDF/149/2025); use a fixed or 800/900 number"
+        PlanSays.SPAIN_NO_MOBILE.say(number=number, since=str(SPAIN_NO_MOBILE_FROM))
         for number in numbers
         if _type(number) == PhoneNumberType.MOBILE
     ]
@@ -88,17 +106,16 @@ def refused_caller_ids(numbers: Iterable[str], country: str, on: date) -> list[s
 def doubtful_caller_ids(numbers: Iterable[str], country: str, on: date) -> list[str]:
     """What to look at before using them, in words."""
     numbers = tuple(numbers)
-    doubts = []
+    doubts: list[str] = []
     if country == "CL" and on >= CHILE_PREFIX_FROM:
         doubts += [
-            f"{number} does not begin with 600: Chile asks it of mass calls since"
-            f" {CHILE_PREFIX_FROM} (SUBTEL Res. 286/2025), said to include collections"
+            PlanWarns.CHILE_600.say(number=number, since=str(CHILE_PREFIX_FROM))
             for number in numbers
             if not number.startswith("+56600")
         ]
     abroad = [n for n in numbers if phonenumbers.region_code_for_number(_parsed(n)) != country]
     if abroad:
-        doubts.append(f"not numbers of {country}: {', '.join(abroad)}; many debtors do not answer")
+        doubts.append(PlanWarns.ABROAD.say(country=country, numbers=", ".join(abroad)))
     return doubts
 
 

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_MS = 15_000  # longer than the ten seconds a backup may hold the file
@@ -23,13 +23,26 @@ def open_database(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+        return create_engine(
+            parsed.update_query_dict({"options": _written_for_certain(parsed)}),
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+        )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _written_for_certain(url: URL) -> str:
+    """What the URL sets of the session, and that a commit is on disk when it returns, however the
+    server is set: money leaves on the word of a row that a crash of the server must not undo."""
+    given = url.query.get("options", "")
+    options = given if isinstance(given, str) else " ".join(given)
+    return f"{options} -c synchronous_commit=on".strip()
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

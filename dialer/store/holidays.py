@@ -7,6 +7,7 @@ from datetime import date
 import holidays as library
 
 from dialer.store.campaign_file import Holidays, PlanError
+from dialer.store.plan_says import PlanSays
 
 YEARS_AHEAD = 2
 """A plan holds the holidays of its first year and of so many after it; then make a new one."""
@@ -28,11 +29,13 @@ def days_off(wanted: Holidays | None, country: str, today: date) -> frozenset[da
 def _of_country(code: str, region: str | None, years: range) -> set[date]:
     regions = library.list_supported_countries().get(code)
     if regions is None:
-        raise PlanError(
-            [f"holidays.country: no holidays are known for {code!r}; write none and list the days"]
-        )
+        raise PlanError([PlanSays.NO_HOLIDAYS_OF.say(country=code)])
     if region is not None and region not in regions:
         raise PlanError(
-            [f"holidays.region: {region!r} is none of {code}'s: {', '.join(regions) or 'none'}"]
+            [
+                PlanSays.NO_REGION.say(
+                    region=region, country=code, known=", ".join(regions) or "none"
+                )
+            ]
         )
     return set(library.country_holidays(code, subdiv=region, years=years))

@@ -1,10 +1,10 @@
-"""Why a campaign calls nobody, in words a supervisor can act on."""
+"""Why a campaign calls nobody, for a supervisor who wants to change that."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,28 +12,25 @@ from sqlalchemy import Connection, Row, func, select
 
 from dialer.domain import policy
 from dialer.domain.model import AttemptState, CampaignPlan, CampaignState, LeadState, Refusal
-from dialer.store import leases
+from dialer.store import idle_agents, leases
 from dialer.store.contexts import LeadContext, load_contexts
+from dialer.store.idle_reasons import (
+    AllDone,
+    Full,
+    Looked,
+    NoCallerId,
+    NoEngine,
+    NoLeads,
+    NotRunning,
+    Reason,
+    TrunkFull,
+    Waits,
+)
 from dialer.store.plans import plan_of
 from dialer.store.tables import attempt, campaign, lead
 
 SAMPLE = 500
 """How many waiting leads, the next ones due, are looked at one by one."""
-
-_STATE_SAYS = {
-    CampaignState.DRAFT: "it was never started: `dialer campaign start {name}`",
-    CampaignState.PAUSED: "it is paused: `dialer campaign resume {name}`",
-    CampaignState.STOPPED: "it was stopped, and that is final",
-    CampaignState.FINISHED: "it is finished: every lead is done",
-}
-_REFUSAL_SAYS = {
-    Refusal.OUTSIDE_WINDOW: "outside the calling window",
-    Refusal.DAILY_CAP: "at the most contacts a day",
-    Refusal.WEEKLY_CAP: "at the most contacts in 7 days",
-    Refusal.DO_NOT_CALL: "on the do-not-call list (closed when their turn comes)",
-    Refusal.OPTED_OUT: "opted out (closed when their turn comes)",
-    Refusal.NO_PHONE: "without a usable phone (closed when their turn comes)",
-}
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ class _Sample:
 
     callable_now: int = 0
     refused: dict[Refusal, _Group] = field(default_factory=dict)
-    retrying: dict[str, _Group] = field(default_factory=dict)
+    retrying: dict[str | None, _Group] = field(default_factory=dict)
 
     @property
     def looked_at(self) -> int:
@@ -64,6 +61,13 @@ class _Sample:
 def why_idle(
     connection: Connection, campaign_id: int, now: datetime, trunk_limit: int | None = None
 ) -> list[str]:
+    """``reasons``, in English."""
+    return [str(one) for one in reasons(connection, campaign_id, now, trunk_limit)]
+
+
+def reasons(
+    connection: Connection, campaign_id: int, now: datetime, trunk_limit: int | None = None
+) -> list[Reason]:
     """The reasons, weightiest first; empty when nothing stands against calling right now.
 
     ``trunk_limit``: how many calls the campaign's trunk carries at once, where it is known.
@@ -74,24 +78,23 @@ def why_idle(
         raise LookupError(f"there is no campaign {campaign_id}")
     plan = plan_of(row.plan)
     state = CampaignState(row.state)
-    reasons = []
+    found: list[Reason] = []
     if state is not CampaignState.RUNNING:
-        reasons.append(_STATE_SAYS[state].format(name=row.name))
+        found.append(NotRunning(row.name, state))
     leads = _leads_by_state(connection, campaign_id)
     if not leads:
-        reasons.append(
-            f"it has no leads: `dialer import FILE`, then `dialer campaign add-leads {row.name}`"
-        )
+        found.append(NoLeads(row.name))
     elif not leads.get(LeadState.WAITING.value) and not leads.get(LeadState.CLAIMED.value):
-        reasons.append(_all_done(connection, campaign_id))
+        found.append(_all_done(connection, campaign_id))
     if not plan.caller_ids:
-        reasons.append("it has no caller ID: `dialer pool add`")
+        found.append(NoCallerId())
     if state is CampaignState.RUNNING:
-        reasons += _engine_and_lines(connection, row, plan, now, trunk_limit)
+        found += _engine_and_lines(connection, row, plan, now, trunk_limit)
+        found += idle_agents.why_no_call(connection, row.id, row.company_id, plan.agents, now)
     waiting = leads.get(LeadState.WAITING.value, 0)
     if waiting:
-        reasons += _waiting(connection, campaign_id, plan, waiting, now)
-    return reasons
+        found += _waiting(connection, campaign_id, plan, waiting, now)
+    return found
 
 
 def _leads_by_state(connection: Connection, campaign_id: int) -> dict[str, int]:
@@ -103,14 +106,14 @@ def _leads_by_state(connection: Connection, campaign_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _all_done(connection: Connection, campaign_id: int) -> str:
+def _all_done(connection: Connection, campaign_id: int) -> AllDone:
     rows = connection.execute(
         select(lead.c.closed_reason, func.count())
         .where(lead.c.campaign_id == campaign_id)
         .group_by(lead.c.closed_reason)
         .order_by(func.count().desc())
     ).all()
-    return "all leads are done: " + ", ".join(f"{count} {why or '-'}" for why, count in rows)
+    return AllDone({row[0] or "": row[1] for row in rows})
 
 
 def _engine_and_lines(
@@ -119,24 +122,24 @@ def _engine_and_lines(
     plan: CampaignPlan,
     now: datetime,
     trunk_limit: int | None,
-) -> list[str]:
-    reasons = []
+) -> list[Reason]:
+    found: list[Reason] = []
     if leases.holder(connection, row.id, now) is None:
-        reasons.append("no engine runs it: start one with `dialer engine` (or `dialer up`)")
+        found.append(NoEngine())
     alive = select(func.count()).where(attempt.c.state != AttemptState.ENDED.value)
     mine = connection.execute(alive.where(attempt.c.campaign_id == row.id)).scalar_one()
     if mine >= plan.max_concurrent:
-        reasons.append(f"{mine} calls are going on, and max_concurrent is {plan.max_concurrent}")
+        found.append(Full(mine, plan.max_concurrent))
     if trunk_limit is not None:
         busy = connection.execute(alive.where(attempt.c.trunk == plan.trunk)).scalar_one()
         if busy >= trunk_limit:
-            reasons.append(f"the trunk {plan.trunk} is full: {busy} of {trunk_limit} calls")
-    return reasons
+            found.append(TrunkFull(plan.trunk, busy, trunk_limit))
+    return found
 
 
 def _waiting(
     connection: Connection, campaign_id: int, plan: CampaignPlan, waiting: int, now: datetime
-) -> list[str]:
+) -> list[Reason]:
     rows = connection.execute(
         select(lead.c.id, lead.c.next_at, lead.c.last_disposition)
         .where(lead.c.campaign_id == campaign_id, lead.c.state == LeadState.WAITING.value)
@@ -149,17 +152,18 @@ def _waiting(
         _sort(sample, row, contexts[row.id], plan, now)
     if sample.callable_now:
         return []
-    of = f" (looked at {sample.looked_at} of {waiting} waiting)" if waiting > len(rows) else ""
     zone = ZoneInfo(plan.default_timezone)
-    said = [
-        f"{group.count} {_REFUSAL_SAYS.get(why, why.value)}{_until(group, zone)}{of}"
+    # What was looked at is all of it where there are no more than are looked at.
+    looked = Looked(sample.looked_at if waiting > len(rows) else waiting, waiting)
+    found: list[Reason] = [
+        Waits(group.count, why, None, group.until, zone, looked)
         for why, group in sample.refused.items()
     ]
-    said += [
-        f"{group.count} waiting for their next try after {kind}{_until(group, zone)}{of}"
-        for kind, group in sample.retrying.items()
+    found += [
+        Waits(group.count, None, after, group.until, zone, looked)
+        for after, group in sample.retrying.items()
     ]
-    return said
+    return found
 
 
 def _sort(
@@ -173,8 +177,7 @@ def _sort(
             None if until is None else max(until, row.next_at)
         )
     elif due > now:
-        kind = row.last_disposition or "their import"
-        sample.retrying.setdefault(kind, _Group()).add(row.next_at)
+        sample.retrying.setdefault(row.last_disposition, _Group()).add(row.next_at)
     else:
         sample.callable_now += 1
 
@@ -188,7 +191,13 @@ def _best(
     verdicts = []
     for phone in context.phones:
         standing = context.standing(phone, plan.default_timezone)
-        verdict = policy.may_contact(plan.rules, standing, now)
+        verdict = policy.may_contact(
+            plan.rules,
+            standing,
+            now,
+            guaranteed=policy.guarantees_agent(plan.agents.mode),
+            lock_out=timedelta(hours=plan.agents.lock_out_hours),
+        )
         if verdict.allowed:
             verdict = policy.day_limit(
                 plan.rules,
@@ -210,14 +219,8 @@ def _soonest(verdict: policy.Verdict) -> tuple[int, float]:
     return 1, verdict.retry_at.timestamp()
 
 
-def _until(group: _Group, zone: ZoneInfo) -> str:
-    if group.until is None:
-        return ""
-    return f", the first until {group.until.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
-
-
-def explain(reasons: Sequence[str], name: str) -> str:
+def explain(why: Sequence[str], name: str) -> str:
     """For a terminal: the reasons one a line, or that there is none."""
-    if not reasons:
+    if not why:
         return f"{name}: nothing stands against calling; leads are due now"
-    return "\n".join(f"{name}: {reason}" for reason in reasons)
+    return "\n".join(f"{name}: {reason}" for reason in why)

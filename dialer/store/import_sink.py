@@ -15,6 +15,7 @@ from dialer.store import audit, campaigns
 from dialer.store.companies import NewCompany, NotPossible, create_company, find_company
 from dialer.store.import_debtors import SeenDebtors
 from dialer.store.imports import store_batch
+from dialer.store.refusals import Why
 from dialer.store.tables import company, import_batch
 
 SQLITE_CACHE_KIB = 48 * 1024
@@ -63,9 +64,9 @@ def find_target(
         return target
     found = campaigns.find(connection, campaign)
     if found.company != target.company:
-        raise NotPossible(f"campaign {campaign} is of company {found.company}")
+        raise NotPossible(Why.CAMPAIGN_OF_ANOTHER.say(campaign=campaign, company=found.company))
     if found.state == CampaignState.STOPPED.value:
-        raise NotPossible(f"campaign {campaign} is stopped, and that is final: make a new one")
+        raise NotPossible(Why.CAMPAIGN_STOPPED.say(campaign=campaign))
     return Target(target.company, target.company_id, target.country, None, campaign, found.id)
 
 

@@ -43,6 +43,8 @@ class Call:
     company's, else the caller ID shown, which is the company's too. ``amount``: what may be paid
     now, what was claimed where that is nothing; ``owes`` is False then, and nobody asks for it.
     ``country``: the company's, ISO 3166. ``payment``: as it holds in the currency of the debt.
+    ``identified``: the debtor has proven, earlier in this call, who they are. ``inbound``: they
+    called us.
     """
 
     attempt_id: str
@@ -66,6 +68,10 @@ class Call:
     payment: PaymentTerms
     recorded: bool
     owes: bool = True
+    lead_id: int = 0
+    phone_id: int = 0
+    identified: bool = False
+    inbound: bool = False
 
 
 _OPEN = (
@@ -77,7 +83,8 @@ _OPEN = (
 _CALL = (
     select(
         attempt.c.id, attempt.c.campaign_id, attempt.c.debtor_id, attempt.c.number,
-        attempt.c.flow, attempt.c.caller_id, lead.c.account_id, debtor.c.company_id,
+        attempt.c.flow, attempt.c.caller_id, attempt.c.lead_id, attempt.c.phone_id,
+        attempt.c.identity_confirmed, attempt.c.inbound, lead.c.account_id, debtor.c.company_id,
         debtor.c.document, debtor.c.name, debtor.c.language, debtor.c.timezone,
         company.c.spoken_name, company.c.callback_number, company.c.country, campaign.c.plan,
         account.c.amount_minor, account.c.currency, account.c.due_date, phone.c.line_type,
@@ -120,6 +127,10 @@ def load_call(connection: Connection, attempt_id: str) -> Call | None:
         payment=terms_of(row.plan).in_currency(row.currency),
         recorded=bool(row.plan.get("record", False)),
         owes=payable > 0,
+        lead_id=row.lead_id,
+        phone_id=row.phone_id,
+        identified=row.identity_confirmed,
+        inbound=row.inbound,
     )
 
 

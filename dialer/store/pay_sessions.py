@@ -5,9 +5,10 @@ Nothing of a card is here but the last four digits of one that was accepted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -19,13 +20,25 @@ from dialer.store.upsert import insert_ignore
 
 _SPEC = TypeAdapter(PaySpec)
 
+
+class PayWish(StrEnum):
+    """What an agent who looks on may want."""
+
+    AGAIN = "again"  # the field once more, from its start
+    CANCEL = "cancel"
+
+
 RESUMES_FOR = timedelta(days=1)
 """How long the amount agreed to in a call that broke off is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaySession:
-    """A row. ``step``, ``agreed_minor`` and ``last_four`` as far as it came."""
+    """A row. ``step``, ``agreed_minor`` and ``last_four`` as far as it came.
+
+    ``watched``: an agent looks on; ``agreed_minor`` is there from the start then, for what is paid
+    was talked about, and the debtor confirms exactly that.
+    """
 
     id: str
     attempt_id: str
@@ -39,6 +52,7 @@ class PaySession:
     last_four: str | None = None
     result: PayResult | None = None
     ended_at: datetime | None = None
+    watched: bool = False
 
 
 def open_session(connection: Connection, new: PaySession) -> None:
@@ -55,6 +69,8 @@ def open_session(connection: Connection, new: PaySession) -> None:
                 "language": new.language,
                 "spec": _SPEC.dump_python(new.spec, mode="json"),
                 "started_at": new.started_at,
+                "agreed_minor": new.agreed_minor,
+                "watched": new.watched,
             }
         ],
     )
@@ -64,6 +80,14 @@ def load_session(connection: Connection, session_id: str) -> PaySession | None:
     """The session, None where there is none."""
     row = connection.execute(select(pay_session).where(pay_session.c.id == session_id)).first()
     return None if row is None else _session(row)
+
+
+def under_way(connection: Connection, attempt_ids: Collection[str]) -> set[str]:
+    """Which of these calls are keying a card in now."""
+    query = select(pay_session.c.attempt_id).where(
+        pay_session.c.attempt_id.in_(attempt_ids), pay_session.c.ended_at.is_(None)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def earlier_session(
@@ -136,6 +160,34 @@ def note_progress(
     connection.execute(update(pay_session).where(pay_session.c.id == session_id).values(values))
 
 
+def put_wish(connection: Connection, session_id: str, wish: PayWish) -> bool:
+    """An agent wants something of a session; the last wish counts. False where it is over."""
+    changed = connection.execute(
+        update(pay_session)
+        .where(pay_session.c.id == session_id, pay_session.c.result.is_(None))
+        .values(wish=wish.value)
+    )
+    return changed.rowcount == 1
+
+
+def wished(connection: Connection, session_id: str) -> PayWish | None:
+    """What is wished for and was not taken yet."""
+    found = connection.execute(
+        select(pay_session.c.wish).where(pay_session.c.id == session_id)
+    ).scalar()
+    return None if found is None else PayWish(found)
+
+
+def take_wish(connection: Connection, session_id: str, wish: PayWish) -> bool:
+    """Take what was wished for; False where it is another wish by now, or somebody has it."""
+    taken = connection.execute(
+        update(pay_session)
+        .where(pay_session.c.id == session_id, pay_session.c.wish == wish.value)
+        .values(wish=None)
+    )
+    return taken.rowcount == 1
+
+
 def end_session(
     connection: Connection,
     session_id: str,
@@ -172,4 +224,5 @@ def _session(row: Any) -> PaySession:
         last_four=row.last_four,
         result=PayResult(row.result) if row.result else None,
         ended_at=row.ended_at,
+        watched=row.watched,
     )

@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dialer.domain.model import (
+    AgentTerms,
     CampaignPlan,
     ContactRules,
     DayWindow,
     Detector,
+    DialMode,
     Disposition,
     FallbackStep,
     MachineAction,
@@ -27,9 +29,12 @@ from dialer.domain.model import (
     RetryRule,
     StepKind,
 )
+from dialer.domain.said import of_error
 from dialer.store import countries
+from dialer.store.campaign_agents import rings_too_briefly
 from dialer.store.campaign_file import CampaignFile, PlanError, RetryEntry, parse_window
 from dialer.store.holidays import days_off
+from dialer.store.plan_says import PlanSays, PlanWarns, at, key_said
 from dialer.store.tables import campaign
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -48,6 +53,8 @@ DEFAULT_RETRY: dict[Disposition, RetryRule] = {
     # After the fallback of the day has come to nothing.
     Disposition.ANSWERED_ABANDONED: RetryRule(1 * DAY, max_attempts=2),
     Disposition.NO_INPUT: RetryRule(1 * DAY, max_attempts=2),
+    # Our fault. Not before the lock-out is over, and not a third time.
+    Disposition.ABANDONED: RetryRule(3 * DAY, max_attempts=2),
     Disposition.INCOMPLETE: RetryRule(1 * DAY, max_attempts=2),
 }
 
@@ -82,8 +89,12 @@ def make_plan(
     problems += _unknown_names(file, known)
     usual = countries.rules_of(company.country)
     window = parse_window(file.window or usual.window)
+    agents = file.agents.terms(usual)
+    too_brief = rings_too_briefly(agents, file.ring_timeout)
+    problems += [] if too_brief is None else [too_brief]
     warnings = countries.doubtful_caller_ids(numbers, company.country, today)
     warnings += _wider_than_usual(file, company.country)
+    warnings += file.agents.looser_than(usual, company.country)
     if problems:
         raise PlanError(problems)
     plan = CampaignPlan(
@@ -110,14 +121,12 @@ def make_plan(
         default_timezone=file.default_timezone or company.timezone,
         payment=file.payment.terms(file.gateway),
         record=file.record,
+        agents=agents,
     )
     if not any(step.kind is StepKind.REDIAL for step in plan.fallback):
         return plan, warnings
     if len(numbers) < 2:
-        warnings.append(
-            "only one caller ID: a redial shows another number than the call before it, so every"
-            " redial will be refused (no_caller_id); add numbers to the pool"
-        )
+        warnings.append(PlanWarns.ONE_CALLER_ID.say())
     return plan, warnings
 
 
@@ -125,19 +134,19 @@ def _caller_ids(
     texts: Collection[str], country: str, today: date
 ) -> tuple[tuple[str, ...], list[str]]:
     numbers: list[str] = []
-    problems = []
+    problems: list[str] = []
     for text in texts:
         try:
             number = countries.parse_caller_id(text, country)
         except ValueError as error:
-            problems.append(f"caller_ids: {error}")
+            problems.append(at("caller_ids", of_error(error)))
             continue
         if number not in numbers:
             numbers.append(number)
     if not texts:
-        problems.append("caller_ids: none; list numbers here, or name a pool that has some")
+        problems.append(PlanSays.NO_NUMBERS.say())
     problems += [
-        f"caller_ids: {why}" for why in countries.refused_caller_ids(numbers, country, today)
+        at("caller_ids", why) for why in countries.refused_caller_ids(numbers, country, today)
     ]
     return tuple(numbers), problems
 
@@ -153,8 +162,12 @@ def _unknown_names(file: CampaignFile, known: Known) -> list[str]:
         if step.template is not None and known.templates is not None:
             wanted.append((f"fallback.{index}.sms.template", step.template, known.templates))
     return [
-        f"{key}: there is no {key.rpartition('.')[2]} {name!r};"
-        f" known: {', '.join(sorted(names)) or 'none'}"
+        PlanSays.UNKNOWN.say(
+            key=key_said(key),
+            kind=key_said(key.rpartition(".")[2]),
+            name=name,
+            known=", ".join(sorted(names)) or "none",
+        )
         for key, name, names in wanted
         if name not in names
     ]
@@ -162,15 +175,18 @@ def _unknown_names(file: CampaignFile, known: Known) -> list[str]:
 
 def _wider_than_usual(file: CampaignFile, country: str) -> list[str]:
     usual = countries.rules_of(country)
-    warnings = []
+    source = {"country": country, "source": usual.source}
+    warnings: list[str] = []
     if file.window and _minutes(file.window) - _minutes(usual.window):
-        warnings.append(f"window: wider than {', '.join(usual.window)} ({country}: {usual.source})")
+        warnings.append(PlanWarns.WIDER.say(usual=", ".join(usual.window), **source))
     for key, mine, theirs in (
         ("max_per_day", file.max_per_day, usual.max_per_day),
         ("max_per_week", file.max_per_week, usual.max_per_week),
     ):
         if mine is not None and mine > theirs:
-            warnings.append(f"{key}: {mine} is more than {theirs} ({country}: {usual.source})")
+            warnings.append(
+                PlanWarns.MORE_CONTACTS.say(key=key_said(key), mine=mine, usual=theirs, **source)
+            )
     return warnings
 
 
@@ -219,6 +235,7 @@ def plan_json(plan: CampaignPlan) -> dict[str, Any]:
         ],
         "detector": plan.detector.value,
         "on_machine": plan.on_machine.value,
+        "agents": {**values["agents"], "mode": plan.agents.mode.value},
     }
 
 
@@ -230,7 +247,7 @@ def plan_of(stored: dict[str, Any]) -> CampaignPlan:
     try:
         return _plan_of(dict(stored))
     except (KeyError, TypeError, ValueError) as error:
-        raise PlanError([f"the stored plan cannot be read: {error!r}"]) from error
+        raise PlanError([PlanSays.NO_STORED_PLAN.say(why=repr(error))]) from error
 
 
 def _plan_of(values: dict[str, Any]) -> CampaignPlan:
@@ -249,6 +266,8 @@ def _plan_of(values: dict[str, Any]) -> CampaignPlan:
     values["retry"] = {
         Disposition(kind): RetryRule(**rule) for kind, rule in values.get("retry", {}).items()
     }
+    if "agents" not in values:  # of a version that could abandon nobody
+        values["retry"].setdefault(Disposition.ABANDONED, DEFAULT_RETRY[Disposition.ABANDONED])
     if "fallback" in values:
         values["fallback"] = tuple(
             FallbackStep(**{**step, "kind": StepKind(step["kind"])}) for step in values["fallback"]
@@ -257,6 +276,7 @@ def _plan_of(values: dict[str, Any]) -> CampaignPlan:
         if key in values:
             values[key] = kind(values[key])
     values["payment"] = terms_of(values)
+    values["agents"] = agent_terms_of(values)
     return CampaignPlan(rules=rules, **values)
 
 
@@ -266,6 +286,17 @@ def terms_of(stored: Mapping[str, Any]) -> PaymentTerms:
     Raises TypeError when it is none of ours.
     """
     return PaymentTerms(**stored.get("payment", {}))
+
+
+def agent_terms_of(stored: Mapping[str, Any]) -> AgentTerms:
+    """How ``campaign.plan`` works with agents; without any, where an older version wrote none.
+
+    Raises TypeError, ValueError when it is none of ours.
+    """
+    values = dict(stored.get("agents", {}))
+    if "mode" in values:
+        values["mode"] = DialMode(values["mode"])
+    return AgentTerms(**values)
 
 
 def load_plan(connection: Connection, campaign_id: int) -> CampaignPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,61 +9,61 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from dialer.domain.model import AttemptState, Disposition, LeadState, StepKind
+from dialer.store.agent_reports import agents_report
+from dialer.store.percentiles import PERCENTILES as PERCENTILES
+from dialer.store.percentiles import percentile as percentile
+from dialer.store.percentiles import percentiles as percentiles
 from dialer.store.tables import attempt, fallback, flow_outcome, lead, message, promise
 
-PERCENTILES = (50, 90, 99)
 CHUNK = 1000
-
-
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """By the nearest-rank method: the smallest value that ``percent`` of all are not above.
-
-    None of nothing. 0 < percent <= 100.
-    """
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[math.ceil(percent / 100 * len(ordered)) - 1]
-
-
-def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """``{"p50": ..., "p90": ..., "p99": ...}``, to a hundredth."""
-    found = {f"p{percent}": percentile(values, percent) for percent in PERCENTILES}
-    return {key: None if value is None else round(value, 2) for key, value in found.items()}
 
 
 # --- attempts ------------------------------------------------------------------------------
 
 
 def attempt_rows(connection: Connection, campaign_id: int) -> Iterator[dict[str, Any]]:
-    """Every attempt in the order they were placed, with all its fields.
+    """Every attempt in the order they were placed, with all its fields."""
+    after: tuple[datetime, str] | None = None
+    while True:
+        rows, after = attempt_page(connection, campaign_id, after, CHUNK)
+        if not rows:
+            return
+        yield from rows
+
+
+def attempt_page(
+    connection: Connection, campaign_id: int, after: tuple[datetime, str] | None, limit: int
+) -> tuple[list[dict[str, Any]], tuple[datetime, str] | None]:
+    """The next attempts of a campaign, and what to give as ``after`` for those that follow.
 
     Times are ISO 8601 in UTC with microseconds. ``fallback`` lists the steps considered after
     this attempt, each with its refusal or what it made; ``fallback_latency_ms`` is, of an attempt
     that is itself a redial, from the hang-up it answers to its INVITE.
     """
-    after: tuple[datetime, str] | None = None
-    while True:
-        statement = select(attempt, flow_outcome.c.node.label("outcome_node")).outerjoin(
-            flow_outcome, flow_outcome.c.attempt_id == attempt.c.id
+    statement = select(attempt, flow_outcome.c.node.label("outcome_node")).outerjoin(
+        flow_outcome, flow_outcome.c.attempt_id == attempt.c.id
+    )
+    if after is not None:
+        same_moment = and_(attempt.c.placed_at == after[0], attempt.c.id > after[1])
+        # The first part bounds the index alone; the second one leaves out what was there before.
+        statement = statement.where(
+            attempt.c.placed_at >= after[0], or_(attempt.c.placed_at > after[0], same_moment)
         )
-        if after is not None:
-            same_moment = and_(attempt.c.placed_at == after[0], attempt.c.id > after[1])
-            statement = statement.where(or_(attempt.c.placed_at > after[0], same_moment))
-        rows = connection.execute(
-            statement.where(attempt.c.campaign_id == campaign_id)
-            .order_by(attempt.c.placed_at, attempt.c.id)
-            .limit(CHUNK)
-        ).all()
-        if not rows:
-            return
-        steps, latencies = _steps(connection, [row.id for row in rows])
-        for row in rows:
-            values = {key: _plain(value) for key, value in row._mapping.items()}
-            values["fallback"] = steps.get(row.id, [])
-            values["fallback_latency_ms"] = latencies.get(row.id)
-            yield values
-        after = (rows[-1].placed_at, rows[-1].id)
+    rows = connection.execute(
+        statement.where(attempt.c.campaign_id == campaign_id)
+        .order_by(attempt.c.placed_at, attempt.c.id)
+        .limit(limit)
+    ).all()
+    if not rows:
+        return [], after
+    steps, latencies = _steps(connection, [row.id for row in rows])
+    found = []
+    for row in rows:
+        values = {key: _plain(value) for key, value in row._mapping.items()}
+        values["fallback"] = steps.get(row.id, [])
+        values["fallback_latency_ms"] = latencies.get(row.id)
+        found.append(values)
+    return found, (rows[-1].placed_at, rows[-1].id)
 
 
 def _plain(value: Any) -> Any:
@@ -135,6 +134,7 @@ def report(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "left_at": _left_at(connection, campaign_id),
         "fallbacks": _fallbacks(connection, campaign_id),
         "abandoned": _abandoned(connection, campaign_id),
+        "agents": agents_report(connection, campaign_id),
         "promises": _promises(connection, campaign_id),
         "messages": _messages(connection, campaign_id),
     }

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from dialer.store import audit
 from dialer.store.bulk import chunks
 from dialer.store.companies import NotPossible
+from dialer.store.refusals import Why
 from dialer.store.tables import debtor, phone, suppression
 from dialer.store.upsert import insert_ignore
 
@@ -114,7 +115,7 @@ def remove_number(
         )
     ]
     if row is None and not (lift_opt_out and marked):
-        raise NotPossible("the number is not on the list; `dialer dnc list` shows it")
+        raise NotPossible(Why.NOT_SUPPRESSED.say())
     if row is not None:
         connection.execute(delete(suppression).where(suppression.c.id == row.id))
     if lift_opt_out and marked:
@@ -139,6 +140,50 @@ def remove_number(
     return Removal(opted_out=len(marked) - lifted, lifted=lifted)
 
 
+def stop_contact(connection: Connection, debtor_id: int, actor: str, now: datetime) -> None:
+    """Nobody contacts this debtor any more: their numbers go on the list, and they are marked, so
+    that a number which comes later is left alone too."""
+    row = connection.execute(select(debtor).where(debtor.c.id == debtor_id)).one()
+    for number in _numbers(connection, debtor_id):
+        add_number(connection, row.company_id, number, actor, now)
+    if row.opted_out_at is None:
+        connection.execute(update(debtor).where(debtor.c.id == debtor_id).values(opted_out_at=now))
+    audit.record(
+        connection,
+        actor=actor,
+        action="debtor.stop_contact",
+        target=f"debtor:{debtor_id}",
+        now=now,
+        before={"opted_out": row.opted_out_at is not None},
+        after={"opted_out": True},
+    )
+
+
+def allow_contact(connection: Connection, debtor_id: int, actor: str, now: datetime) -> None:
+    """Undoes ``stop_contact``, also where the debtor had asked for it: their numbers leave the
+    list, for whoever else has them too, and their own mark is taken away. The marks of others stay.
+    """
+    row = connection.execute(select(debtor).where(debtor.c.id == debtor_id)).one()
+    for number in _numbers(connection, debtor_id):
+        if _find(connection, row.company_id, number) is not None:
+            remove_number(connection, row.company_id, number, actor, now)
+    connection.execute(update(debtor).where(debtor.c.id == debtor_id).values(opted_out_at=None))
+    audit.record(
+        connection,
+        actor=actor,
+        action="debtor.allow_contact",
+        target=f"debtor:{debtor_id}",
+        now=now,
+        before={"opted_out": row.opted_out_at is not None},
+        after={"opted_out": False},
+    )
+
+
+def _numbers(connection: Connection, debtor_id: int) -> list[str]:
+    found = select(phone.c.number).where(phone.c.debtor_id == debtor_id).order_by(phone.c.position)
+    return list(connection.execute(found).scalars())
+
+
 def debtors_with(connection: Connection, company_id: int, number: str) -> int:
     """How many debtors of the company have the number."""
     return len(_phone_ids(connection, company_id, number))
@@ -158,6 +203,11 @@ def list_numbers(
         statement = statement.limit(limit)
     for row in connection.execute(statement, execution_options={"yield_per": 1000}):
         yield (row.number, row.reason, row.source, row.at)
+
+
+def is_listed(connection: Connection, company_id: int, number: str) -> bool:
+    """Whether a number (E.164) is on the list."""
+    return _find(connection, company_id, number) is not None
 
 
 def count_numbers(connection: Connection, company_id: int) -> int:

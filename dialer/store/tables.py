@@ -15,33 +15,39 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
+from dialer.store.agent_tables import agent as agent
+from dialer.store.agent_tables import agent_call as agent_call
+from dialer.store.agent_tables import agent_session as agent_session
+from dialer.store.agent_tables import agent_state_log as agent_state_log
+from dialer.store.agent_tables import answer_model as answer_model
+from dialer.store.agent_tables import callback as callback
+from dialer.store.api_tables import api_token as api_token
+from dialer.store.api_tables import webhook_delivery as webhook_delivery
+from dialer.store.api_tables import webhook_endpoint as webhook_endpoint
+from dialer.store.mail_tables import report_mail as report_mail
+from dialer.store.mail_tables import report_sending as report_sending
+from dialer.store.mail_tables import text_version as text_version
+from dialer.store.payment_tables import ledger_entry as ledger_entry
+from dialer.store.payment_tables import pay_session as pay_session
+from dialer.store.payment_tables import payment as payment
+from dialer.store.payment_tables import payment_event as payment_event
+from dialer.store.payment_tables import refund as refund
+from dialer.store.schema import metadata as metadata
+from dialer.store.schema import only
+from dialer.store.schema import own_id as _id
+from dialer.store.schema import ref as _ref
 from dialer.store.types import BigId, Json, Personal, UtcDateTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id() -> Column[int]:
-    return Column("id", BigId, primary_key=True, autoincrement=True)
-
-
-def _ref(name: str, target: str, *, nullable: bool = False, index: bool = False) -> Column[int]:
-    return Column(name, BigId, ForeignKey(f"{target}.id"), nullable=nullable, index=index)
-
+from dialer.store.user_tables import app_user as app_user
+from dialer.store.user_tables import approval as approval
+from dialer.store.user_tables import user_link as user_link
+from dialer.store.user_tables import web_session as web_session
 
 company = Table(
     "company",
@@ -128,6 +134,7 @@ campaign = Table(
     _ref("pool_id", "caller_id_pool"),
     Column("plan", Json, nullable=False),  # dialer.store.plans turns it into a CampaignPlan
     Column("created_at", UtcDateTime, nullable=False),
+    Column("start_at", UtcDateTime),  # a draft: the engine starts it then
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
 )
@@ -186,8 +193,15 @@ attempt = Table(
     Column("outcome", String(20)),
     Column("disposition", String(20)),
     Column("failure", String(200)),
+    Column("mode", String(12), nullable=False, server_default="agentless"),  # DialMode
+    Column("inbound", Boolean, nullable=False, server_default=false()),  # the debtor called
+    Column("agent_joined_at", UtcDateTime),
+    Column("abandoned_at", UtcDateTime),  # the safe-harbour message began
     Index("ix_attempt_open", "node", "state"),
+    Index("ix_attempt_debtor", "debtor_id", "placed_at"),
+    Index("ix_attempt_answered", "campaign_id", "answered_at", **only("answered_at IS NOT NULL")),
     Index("ix_attempt_campaign", "campaign_id", "placed_at"),
+    Index("ix_attempt_ended", "campaign_id", "disposition", "placed_at"),  # reports
     Index("ix_attempt_seen", "phone_id", "placed_at"),
 )
 
@@ -210,7 +224,7 @@ promise = Table(
     Column("due", Date, nullable=False),
     Column("amount_minor", BigId, nullable=False),
     Column("currency", String(3), nullable=False),
-    Column("made_at", UtcDateTime, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False, index=True),
 )
 
 fallback = Table(
@@ -262,7 +276,7 @@ message = Table(
     metadata,
     _id(),
     _ref("company_id", "company"),
-    _ref("debtor_id", "debtor"),
+    _ref("debtor_id", "debtor", index=True),
     _ref("account_id", "account", nullable=True),
     _ref("campaign_id", "campaign", nullable=True),
     Column("attempt_id", String(32), ForeignKey("attempt.id")),
@@ -297,118 +311,6 @@ message_event = Table(
     Column("error", String(200)),
 )
 
-pay_session = Table(
-    "pay_session",
-    metadata,
-    # One visit of a `pay` node. Made by the flow's process, moved on by the process that hears
-    # cards. Nothing of a card but the last four digits, and those only once it was accepted.
-    Column("id", String(32), primary_key=True),
-    Column("attempt_id", String(32), ForeignKey("attempt.id"), nullable=False, index=True),
-    _ref("account_id", "account", index=True),
-    Column("node", String(64), nullable=False),
-    Column("language", String(5), nullable=False),
-    Column("spec", Json, nullable=False),  # dialer.domain.payment.PaySpec
-    Column("step", String(30)),  # PayStep reached
-    Column("agreed_minor", BigId),  # the amount agreed to; kept for the next call
-    Column("last_four", String(4)),
-    Column("seconds", Json),  # PayStep -> seconds of entry, as measured
-    Column("errors", Json),  # PayError -> count
-    Column("result", String(40)),  # PayResult; null: not over, or its process died
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("ended_at", UtcDateTime),
-)
-
-payment = Table(
-    "payment",
-    metadata,
-    # One submission to a gateway, committed with its reservation before anything leaves. ``id`` is
-    # the idempotency key.
-    Column("id", String(32), primary_key=True),
-    Column("order_ref", String(12), nullable=False, unique=True),
-    _ref("company_id", "company", index=True),
-    _ref("account_id", "account", index=True),
-    Column("session_id", String(32), ForeignKey("pay_session.id"), index=True),
-    Column("attempt_id", String(32), ForeignKey("attempt.id"), index=True),
-    Column("source", String(8), nullable=False),  # PaymentSource
-    Column("gateway", String(20), nullable=False),
-    Column("mode", String(10), nullable=False),  # PaymentMode
-    Column("amount_minor", BigId, nullable=False),
-    Column("currency", String(3), nullable=False),
-    Column("state", String(15), nullable=False),  # PaymentState
-    Column("outcome", String(20)),  # PaymentOutcome, the last one known
-    Column("brand", String(15)),
-    Column("last_four", String(4)),
-    Column("fingerprint", String(64)),  # keyed hash of the number, key outside the database
-    Column("number", Personal(20)),  # the telephone, for velocity
-    Column("provider_ref", String(120)),
-    Column("auth_code", String(40)),
-    Column("reason", String(60)),
-    Column("token", String(120)),  # tokenise: the gateway's
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("send_before", UtcDateTime, nullable=False),  # nobody sends the card after this
-    Column("sending_at", UtcDateTime),
-    Column("settled_at", UtcDateTime),
-    Column("captured_at", UtcDateTime),
-    Column("look_ups", Integer, nullable=False, default=0),
-    Column("next_look_up_at", UtcDateTime),
-    Column("looked_up_at", UtcDateTime),
-    Column("disputed_at", UtcDateTime),
-    CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
-    Index("ix_payment_state", "state", "next_look_up_at"),
-    Index("ix_payment_fingerprint", "fingerprint", "created_at"),
-    Index("ix_payment_number", "number", "created_at"),
-    Index("ix_payment_provider", "gateway", "provider_ref"),
-)
-
-refund = Table(
-    "refund",
-    metadata,
-    Column("id", String(32), primary_key=True),  # also the idempotency key
-    Column("payment_id", String(32), ForeignKey("payment.id"), nullable=False, index=True),
-    Column("kind", String(8), nullable=False),  # refund, void
-    Column("amount_minor", BigId, nullable=False),
-    Column("currency", String(3), nullable=False),
-    Column("state", String(10), nullable=False),  # created, sending, + RefundState
-    Column("forgive", Boolean, nullable=False, default=False),  # given back and not owed again
-    Column("reason", String(200), nullable=False),
-    Column("actor", String(100), nullable=False),
-    Column("provider_ref", String(120)),
-    Column("provider_reason", String(60)),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("sending_at", UtcDateTime),
-    Column("settled_at", UtcDateTime),
-    Column("look_ups", Integer, nullable=False, default=0),
-    Column("next_look_up_at", UtcDateTime),
-    CheckConstraint("amount_minor > 0", name="amount_positive"),
-)
-
-ledger_entry = Table(
-    "ledger_entry",
-    metadata,
-    # Double entry: the entries of a transaction add up to nothing. Only ever added to.
-    _id(),
-    Column("transaction", String(80), nullable=False),  # e.g. reserve:<payment>, settle:<payment>
-    _ref("account_id", "account", index=True),
-    Column("book", String(10), nullable=False),  # dialer.domain.ledger.Book
-    Column("minor", BigId, nullable=False),  # signed
-    Column("currency", String(3), nullable=False),
-    Column("payment_id", String(32), ForeignKey("payment.id"), index=True),
-    Column("at", UtcDateTime, nullable=False),
-    UniqueConstraint("transaction", "book"),
-)
-
-payment_event = Table(
-    "payment_event",
-    metadata,
-    # Every webhook, look-up and change of state, as it came; a repeat changes nothing.
-    _id(),
-    Column("payment_id", String(32), ForeignKey("payment.id"), index=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("kind", String(20), nullable=False),  # state, webhook, look_up, refund
-    Column("key", String(160), nullable=False, unique=True),
-    Column("detail", Json),
-)
-
 lease = Table(
     "lease",
     metadata,
@@ -441,9 +343,13 @@ audit = Table(
     # Every change of state by a person.
     _id(),
     Column("at", UtcDateTime, nullable=False),
+    _ref("company_id", "company", nullable=True),  # null: nobody's, or of more than one
     Column("actor", String(100), nullable=False),
     Column("action", String(60), nullable=False),  # campaign.start
     Column("target", String(120), nullable=False),  # campaign:12
     Column("before", Json),
     Column("after", Json),
+    Index("ix_audit_actor", "actor", "id"),
+    Index("ix_audit_company", "company_id", "id"),
+    Index("ix_audit_target", "target", "id"),
 )
