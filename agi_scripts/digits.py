@@ -32,6 +32,7 @@ from weakref import WeakKeyDictionary
 from agi_scripts.wire import Agi
 from dialer.payments.entry import Rule, Verdict
 from dialer.payments.secret import SecretDigits
+from dialer.switch import names
 
 SLOWEST = 0.080
 """Seconds between an answer and the next command within which no key was ever lost; see
@@ -42,8 +43,15 @@ LATE_HASH = 3.5
 DOUBLED_HASH = 1.0
 SECOND_STAR = 0.8
 
+SLICE = 0.4
+"""Seconds that one wait for a key lasts where somebody may wish for something meanwhile. Between
+two waits Asterisk waits for us as it does between two keys."""
+
 ALL_KEYS = "0123456789*#"
 _DIGITS = frozenset("0123456789")
+
+Wishing = Callable[[], Verdict | None]
+"""What ends the field although no key does; asked while a key is waited for."""
 
 
 class Ending(StrEnum):
@@ -82,6 +90,8 @@ class Keypad:
         self._early_until = 0.0
         self._pending = ""  # pressed behind a `*`
         self._worst = 0.0
+        self._wishing: Wishing | None = None
+        self._wished: Verdict | None = None
 
     def collect(
         self,
@@ -91,17 +101,24 @@ class Keypad:
         between: float,
         *,
         on_digit: Callable[[int], None] | None = None,
+        wishing: Wishing | None = None,
     ) -> Collected:
         """Play the files and take a field; see the module's ``collect``."""
         digits = SecretDigits()
         self._worst = 0.0
+        self._wishing, self._wished = wishing, None
         try:
             key = self._pending or self._hear_out(paths)
             self._pending = ""
+            if wishing is not None:
+                self._sound_silence()
             begun = time.monotonic()
-            key = key or self._first_key(first)
+            if not key and self._ended_by_wish is None:
+                key = self._first_key(first)
             pressed = bool(key)
             ending = self._take(key, digits, rule, between, on_digit)
+            if (wished := self._ended_by_wish) is not None:
+                ending = wished
         except BaseException:
             digits.wipe()
             raise
@@ -110,6 +127,10 @@ class Keypad:
             ending = Ending.LOST
         self._was_complete = ending in (Ending.DONE, Ending.LOST)
         return Collected(digits, ending, time.monotonic() - begun, self._worst)
+
+    @property
+    def _ended_by_wish(self) -> Ending | None:
+        return None if self._wished is None else Ending(self._wished.value)
 
     # --- before the first key -------------------------------------------------------------
 
@@ -125,6 +146,10 @@ class Keypad:
                 if counts:
                     self._note()
                 if not key:
+                    if self._wishing is not None:
+                        self._wished = self._wishing()
+                    if self._wished is not None:
+                        return ""
                     break
                 if not self._is_early(key) and not self._is_late_hash(key, over_prompt=True):
                     return key
@@ -133,11 +158,36 @@ class Keypad:
     def _first_key(self, seconds: float) -> str:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            key = self._agi.wait_for_digit(left)
-            self._note()
+            key = self._wait(left)
             if not key or not self._is_late_hash(key, over_prompt=False):
                 return key
         return ""
+
+    def _wait(self, seconds: float, meanwhile: Callable[[], None] | None = None) -> str:
+        """One key, or '' at the end of the time or where somebody wishes for something."""
+        if self._wishing is None:
+            key = self._agi.wait_for_digit(seconds, meanwhile)
+            self._note()
+            return key
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            key = self._agi.wait_for_digit(max(0.001, min(SLICE, left)), meanwhile)
+            self._note()
+            meanwhile = None
+            if key or left <= SLICE:
+                return key
+            self._wished = self._wishing()
+            if self._wished is not None:
+                return ""
+
+    def _sound_silence(self) -> None:
+        """So that an agent can be heard while keys are waited for. Keys pressed meanwhile are lost
+        as while we are busy, and it counts as that."""
+        busy = self._agi.idle
+        began = time.monotonic()
+        self._agi.music(on=True, kind=names.MUSIC_SILENCE)
+        self._worst = max(self._worst, busy + time.monotonic() - began)
 
     def _is_early(self, key: str) -> bool:
         now = time.monotonic()
@@ -172,8 +222,7 @@ class Keypad:
             if verdict is not Verdict.MORE:
                 return self._ended(verdict, key)
             count = len(digits)
-            key = self._agi.wait_for_digit(between, partial(on_digit, count) if on_digit else None)
-            self._note()
+            key = self._wait(between, partial(on_digit, count) if on_digit else None)
         return Ending.TIMEOUT
 
     def _ended(self, verdict: Verdict, key: str) -> Ending:
@@ -205,12 +254,15 @@ def collect(
     between: float,
     *,
     on_digit: Callable[[int], None] | None = None,
+    wishing: Wishing | None = None,
 ) -> Collected:
     """Play the files (paths without ending) and take a field.
 
     ``first`` and ``between``: seconds to the first key after the prompt, and between two.
     ``on_digit(count)`` is called while Asterisk waits for the next key: it must not block, and
-    what it raises ends the field. Raises Gone when the caller hangs up; nothing is left then.
+    what it raises ends the field. ``wishing()`` is asked between two waits for a key, and must not
+    block either: a verdict ends the field as if a key had. Raises Gone when the caller hangs up;
+    nothing is left then.
     """
     keypad = _keypads.setdefault(agi, Keypad(agi))
-    return keypad.collect(paths, rule, first, between, on_digit=on_digit)
+    return keypad.collect(paths, rule, first, between, on_digit=on_digit, wishing=wishing)

@@ -80,7 +80,14 @@ class Effects:
             raise
 
     def _send_link(self, node: str) -> None:
-        body = render_message(
+        body = self.link_text()
+        with self.engine.begin() as connection:
+            message_id = outcomes.record_link(connection, self.call, body, node, now())
+        self.hand_to_workers(message_id)
+
+    def link_text(self) -> str:
+        """The message with the payment link, in the debtor's language."""
+        return render_message(
             outcomes.LINK_TEMPLATE,
             self.language,
             {
@@ -90,8 +97,9 @@ class Effects:
             },
             self.settings.flows_dir / "messages",
         )
-        with self.engine.begin() as connection:
-            message_id = outcomes.record_link(connection, self.call, body, node, now())
+
+    def hand_to_workers(self, message_id: int) -> None:
+        """A message that is committed leaves soon."""
         try:
             self.enqueue(message_id)
         except Exception as error:  # noqa: BLE001 - the message is committed: a sweep will find it

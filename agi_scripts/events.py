@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agi_scripts.wire import Agi
-from dialer.domain.model import Outcome
+from dialer.domain.model import AgentCallResult, Outcome
 from dialer.switch import names
 
 
@@ -25,6 +25,27 @@ def identity_confirmed(agi: Agi) -> None:
 def outcome_reported(agi: Agi, outcome: Outcome) -> None:
     """The flow concluded; it is in the database already."""
     _send(agi, names.KIND_OUTCOME, {names.H_OUTCOME: outcome.value})
+
+
+def escalated(agi: Agi, skill: str, reason: str, priority: int) -> None:
+    """The debtor waits for a person; the ``agent_call`` is in the database already."""
+    headers = {names.H_SKILL: skill, names.H_REASON: reason, names.H_RANK: str(priority)}
+    _send(agi, names.KIND_ESCALATED, headers)
+
+
+def queue_ended(agi: Agi, result: AgentCallResult) -> None:
+    """The debtor waits no more; it is in the database already."""
+    _send(agi, names.KIND_QUEUE, {names.H_RESULT: result.value})
+
+
+def abandoned(agi: Agi) -> None:
+    """The safe-harbour message is about to be said."""
+    _send(agi, names.KIND_ABANDONED, {})
+
+
+def inbound(agi: Agi) -> None:
+    """A debtor calls; the attempt is in the database already."""
+    _send(agi, names.KIND_INBOUND, {})
 
 
 def payment_progress(agi: Agi, node: str, **masked: str) -> None:

@@ -36,6 +36,7 @@ from dialer.payments.conversation import (
     AskField,
     AskKey,
     Chosen,
+    Entry,
     Finish,
     ForgetCard,
     Given,
@@ -137,6 +138,11 @@ class Capture:
 
     def lead(self) -> PayResult:
         """From the first word to the end. Raises SQLAlchemyError, FlowError, MissingSound."""
+        if self._session.watched and not self._call.identified:
+            # No flow has seen to it here. Not a word: it would speak of a debt to anybody.
+            log.error("no card taken: nobody has proven who they are", session=self._session.id)
+            self._finish(PayResult.CARD_ENTRY_UNAVAILABLE, ())
+            return PayResult.CARD_ENTRY_UNAVAILABLE
         began, refused = self._terms.begin()
         self._talk, commands = step(self._talk, began)
         if refused is not None and not self._talk.over:
@@ -221,7 +227,8 @@ class Capture:
         brand = None
         if isinstance(asking, AskField):
             brand = asking.brand
-            self._hand.forget(at)
+            if asking.entry is not Entry.SECOND:
+                self._hand.forget(at)
             if not self._protected():
                 return Refused(PayResult.CARD_ENTRY_UNAVAILABLE)
         elif not self._hand:
@@ -233,6 +240,7 @@ class Capture:
             asking.times.first,
             asking.times.between,
             on_digit=lambda count: self._watcher.digits(at, count),
+            wishing=self._wish if self._session.watched else None,
         )
         try:
             return self._given(asking, at, field)
@@ -243,12 +251,17 @@ class Capture:
         """The rule, and before it what a watcher wishes."""
 
         def watched(digits: bytes | bytearray, key: int) -> entry.Verdict:
-            wish = self._watcher.wish()
-            if wish is None:
-                return rule(digits, key)
-            return entry.Verdict.AGAIN if wish is Wish.AGAIN else entry.Verdict.LEAVE
+            return self._wish() or rule(digits, key)
 
         return watched
+
+    def _wish(self) -> entry.Verdict | None:
+        match self._watcher.wish():
+            case Wish.AGAIN:
+                return entry.Verdict.AGAIN
+            case Wish.CANCEL:
+                return entry.Verdict.LEAVE
+        return None
 
     def _given(self, asking: AskKey | AskAmount | AskField, at: PayStep, field: Collected) -> Given:
         match field.verdict:
@@ -293,6 +306,9 @@ class Capture:
             return
         self._muted = False
         try:
+            if self._agi.get_variable(names.VAR_RECORDING_PAUSED) == "1":
+                log.info("recording stays paused", session=self._session.id)
+                return
             self._shared.guard.unmute(self._agi.env["agi_channel"])
         except Exception as error:  # noqa: BLE001 - the recording stays silent, nothing else
             level = "info" if self._gone else "warning"

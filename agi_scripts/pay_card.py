@@ -7,35 +7,50 @@ from dataclasses import dataclass
 from datetime import date
 
 from dialer.domain.card import Expiry, expiry_of
-from dialer.domain.payment import Brand, PayStep
+from dialer.domain.payment import Brand, PayError, PayStep
 from dialer.payments import entry
-from dialer.payments.conversation import AskField, FieldKeyed
+from dialer.payments.conversation import AskField, Entry, FieldKeyed
 from dialer.payments.gateway import Card
 from dialer.payments.secret import SecretDigits
 
 
 @dataclass(slots=True)
 class CardInHand:
-    """What was accepted so far. ``forget`` wipes; whoever made this calls it on every way out."""
+    """What was accepted so far. ``forget`` wipes; whoever made this calls it on every way out.
+
+    ``first``: the first entry of a field that is being keyed in a second time.
+    """
 
     number: SecretDigits | None = None
     expiry: Expiry | None = None
     security_code: SecretDigits | None = None
     postal_code: str | None = None
+    first: SecretDigits | None = None
 
     def judge(
         self, asked: AskField, digits: SecretDigits, accepted: Collection[Brand], today: date
     ) -> FieldKeyed:
         """The verdict on a field; what is right is kept, anything else wiped."""
         with digits.reveal() as raw:
-            verdict = entry.judge(asked, raw, accepted, today)
-            if verdict.problem is None:
+            if asked.entry is Entry.SECOND and not self._is_first(asked.step, raw, today):
+                verdict = FieldKeyed(asked.step, PayError.INPUT_MATCHING_FAILED)
+            else:
+                verdict = entry.judge(asked, raw, accepted, today)
+            self.forget(asked.step)
+            if verdict.problem is None and asked.entry is Entry.FIRST and not verdict.left_out:
+                self.first = SecretDigits(raw)
+            elif verdict.problem is None:
                 self._keep(asked.step, raw, today)
         digits.wipe()
         return verdict
 
+    def _is_first(self, step: PayStep, raw: bytearray, today: date) -> bool:
+        if self.first is None:
+            return False
+        with self.first.reveal() as first:
+            return entry.same(step, first, raw, today)
+
     def _keep(self, step: PayStep, raw: bytearray, today: date) -> None:
-        self.forget(step)
         match step:
             case PayStep.CARD_NUMBER:
                 self.number = SecretDigits(raw)
@@ -49,7 +64,10 @@ class CardInHand:
                 self.postal_code = raw.decode("ascii") or None
 
     def forget(self, step: PayStep | None = None) -> None:
-        """Wipe one field, or all."""
+        """Wipe one field, or all. A first entry goes with either: it is of the field in hand."""
+        if self.first is not None:
+            self.first.wipe()
+            self.first = None
         if step in (None, PayStep.CARD_NUMBER) and self.number is not None:
             self.number.wipe()
             self.number = None
@@ -62,7 +80,7 @@ class CardInHand:
             self.postal_code = None
 
     def __bool__(self) -> bool:
-        return self.number is not None
+        return self.number is not None or self.first is not None
 
     def hand_over(self) -> Card:
         """The card, which is the taker's from now on. Raises ValueError where it is not whole."""

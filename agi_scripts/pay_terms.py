@@ -17,7 +17,14 @@ from agi_scripts.sounds import Sounds
 from agi_scripts.wire import Agi
 from dialer.config import Settings
 from dialer.domain.model import Money
-from dialer.domain.payment import FieldUse, PaymentMode, PayOffer, PayResult, PaySpec
+from dialer.domain.payment import (
+    AmountChoice,
+    FieldUse,
+    PaymentMode,
+    PayOffer,
+    PayResult,
+    PaySpec,
+)
 from dialer.logs import get_logger
 from dialer.payments import gateways, service
 from dialer.payments.conversation import Began
@@ -83,6 +90,8 @@ class Terms:
             earlier = earlier_session(connection, account_id, now, but=self._session.id)
         currency = self._call.amount.currency
         spec = self._narrowed(currency)
+        if self._session.watched and offer is not None:
+            return self._talked_about(spec, offer)
         began = Began(
             spec=spec or self._session.spec,
             offer=offer or PayOffer(Money(0, currency), 0),
@@ -90,6 +99,26 @@ class Terms:
             link=self._call.line_type.takes_sms,
             receipt=self._call.line_type.takes_sms,
         )
+        if spec is None or not self.safe():
+            return began, PayResult.CARD_ENTRY_UNAVAILABLE
+        return began, None
+
+    def _talked_about(
+        self, spec: PaySpec | None, offer: PayOffer
+    ) -> tuple[Began, PayResult | None]:
+        """An agent has talked with the debtor about an amount: exactly that is asked about, or the
+        whole where they named none. Nothing of earlier calls is offered."""
+        wanted = self._session.agreed_minor or offer.whole.minor
+        # What is owed may have become less meanwhile: more than that is never asked for.
+        amount = min(wanted, offer.whole.minor)
+        began = Began(
+            spec=replace(spec or self._session.spec, amounts=(AmountChoice.WHOLE,)),
+            offer=PayOffer(replace(offer.whole, minor=amount), amount),
+            link=self._call.line_type.takes_sms,
+            receipt=self._call.line_type.takes_sms,
+        )
+        if amount < wanted:
+            log.warning("less is owed than was talked about", session=self._session.id)
         if spec is None or not self.safe():
             return began, PayResult.CARD_ENTRY_UNAVAILABLE
         return began, None

@@ -11,7 +11,7 @@ import ipaddress
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from agi_scripts import pay
@@ -19,6 +19,7 @@ from agi_scripts.database import database_problem, open_for_calls
 from agi_scripts.hardening import NotHardened, what_shows
 from agi_scripts.pay_prompts import PayPrompts
 from agi_scripts.pay_terms import CardGuard, Payments
+from agi_scripts.pay_watch import AgentWatches, Nobody, Tell, Watcher
 from agi_scripts.server import AgiServer
 from agi_scripts.sounds import Sounds, missing_sounds
 from dialer.config import Settings
@@ -26,7 +27,9 @@ from dialer.health import Check, serve_health
 from dialer.logs import get_logger
 from dialer.payments.gateway import GatewayError
 from dialer.payments.submission import Submitter
+from dialer.store.pay_sessions import PaySession
 from dialer.switch import names
+from dialer.switch.ami_client import AmiClient
 from dialer.switch.guard import Guard
 
 log = get_logger(__name__)
@@ -45,16 +48,36 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, submitter: Submitter, guard: CardGuard) -> Payments:
-    """The parts put together."""
+def build(
+    settings: Settings, submitter: Submitter, guard: CardGuard, tell: Tell | None = None
+) -> Payments:
+    """The parts put together; ``tell``: of AMI, for agents who look on."""
+    engine = open_for_calls(settings.database)
+
+    def watcher(session: PaySession) -> Watcher:
+        if tell is None or not session.watched:
+            return Nobody()
+        return AgentWatches(engine, tell, session)
+
     return Payments(
         settings=settings,
-        engine=open_for_calls(settings.database),
+        engine=engine,
         sounds=Sounds(settings.prompts_dir),
         prompts=PayPrompts(settings.flows_dir),
         submitter=submitter,
         guard=guard,
         clock=now,
+        watcher=watcher,
+    )
+
+
+def _teller(settings: Settings) -> AmiClient:
+    """A connection of its own: what is told and what the guard asks do not wait for each other."""
+    return AmiClient(
+        host=settings.switch_host,
+        port=settings.ami_port,
+        user=settings.payments_ami_user,
+        secret=settings.secret(names.SECRET_PAYMENTS_AMI),
     )
 
 
@@ -123,8 +146,13 @@ def run_payments(settings: Settings, ready: Callable[[int], None] = lambda _port
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     guard = Guard(settings)
+    teller = _teller(settings)
+
+    def tell(headers: Mapping[str, str]) -> None:
+        teller.ask({"Action": "UserEvent", **headers})
+
     with Submitter(settings) as submitter:
-        payments = build(settings, submitter, guard)
+        payments = build(settings, submitter, guard, tell)
         server = serve(payments)
         if not ipaddress.ip_address(server.host).is_loopback:
             log.error("keys would cross a network in the clear: no card is taken")
@@ -146,5 +174,6 @@ def run_payments(settings: Settings, ready: Callable[[int], None] = lambda _port
             submitter.close(drain=ANSWERS_SECONDS)
             log.info("payments stopped", sessions_at_stop=going_on)
         payments.engine.dispose()
+    teller.close()
     guard.close()
     return 0

@@ -21,10 +21,12 @@ from dialer.flow.values import (
     Command,
     Conclude,
     ConfirmIdentity,
+    Escalate,
     Facts,
     HungUp,
     Input,
     Keys,
+    NobodyThere,
     NoteKey,
     Said,
     Say,
@@ -43,8 +45,8 @@ STOPPED_BY = "0123456789*"
 class Player:
     """One call.
 
-    ``conclude`` writes a conclusion down; ``pay`` has a payment taken, and what comes of it is the
-    next input. What they raise ends the session.
+    ``conclude`` writes a conclusion down; ``pay`` has a payment taken, ``escalate`` hands over to a
+    person, and what comes of them is the next input. What they raise ends the session.
     """
 
     agi: Agi
@@ -53,6 +55,7 @@ class Player:
     sounds: Sounds
     conclude: Callable[[Conclude], None]
     pay: Callable[[TakePayment], Input]
+    escalate: Callable[[Escalate], Input]
     state: State = field(default_factory=State)
     _late_hash: bool = False
 
@@ -78,7 +81,7 @@ class Player:
             if isinstance(command, Conclude):
                 self.conclude(command)
         if gone:
-            return None if over else HungUp()
+            return None if over else self._gone(commands)
         try:
             self._tell([one for one in commands if not isinstance(one, NoteKey)])
             return None if over else self._say(commands)
@@ -89,6 +92,9 @@ class Player:
         saying = next((one for one in commands if isinstance(one, Say)), None)
         asking = next((one for one in commands if isinstance(one, Collect)), None)
         paying = next((one for one in commands if isinstance(one, TakePayment)), None)
+        escalating = next((one for one in commands if isinstance(one, Escalate)), None)
+        if escalating is not None:
+            return self.escalate(escalating)
         if paying is not None:
             self._late_hash = False
             return self.pay(paying)
@@ -96,6 +102,11 @@ class Player:
             return self._ask(saying, asking)
         assert saying is not None, "the interpreter waits for something"
         return self._tell_prompts(saying)
+
+    def _gone(self, commands: Sequence[Command]) -> Input:
+        """Who asked for a person and hung up in that moment is called back by one."""
+        asked = any(isinstance(one, Escalate) for one in commands)
+        return NobodyThere() if asked else HungUp()
 
     def _tell(self, commands: Sequence[Command]) -> None:
         for command in commands:

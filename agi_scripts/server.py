@@ -40,9 +40,16 @@ Entry = Callable[[Agi, Any], None]
 def flow_entries() -> Mapping[str, Entry]:
     """The path of the request -> what runs, for the server that interprets flows."""
     # Not above: the server that hears cards serves neither, and loads as little as can be.
-    from agi_scripts import flow, machine
+    from agi_scripts import abandoned, agent, flow, inbound, machine, waiting
 
-    return {names.AGI_FLOW: flow.run, names.AGI_MACHINE: machine.run}
+    return {
+        names.AGI_FLOW: flow.run,
+        names.AGI_MACHINE: machine.run,
+        names.AGI_QUEUE: waiting.run,
+        names.AGI_ABANDONED: abandoned.run,
+        names.AGI_AGENT: agent.run,
+        names.AGI_INBOUND: inbound.run,
+    }
 
 
 MOST_SESSIONS = 2000

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from agi_scripts.effects import Effects, Enqueue, now
+from agi_scripts.escalating import Desk
 from agi_scripts.paying import Till
 from agi_scripts.player import Player
 from agi_scripts.shelf import Shelf
@@ -62,18 +63,23 @@ class Ivr:
             debtor_name=call.name if named else None,
             callback_number=call.callback_number,
             cards=choose(self.settings, call.payment.gateway, call.country) is not None,
+            agents=self.settings.agents,
         )
 
-    def interpret(self, agi: Agi, call: Call, flow_name: str) -> None:
+    def interpret(self, agi: Agi, call: Call, flow_name: str, *, recorded: bool = True) -> None:
         """Lead a call through a flow, in the debtor's language if the flow speaks it, else in
-        the campaign's. Raises FlowError, MissingSound, SQLAlchemyError."""
+        the campaign's. ``recorded``: a recording is going on, if the campaign wants any. Raises
+        FlowError, MissingSound, SQLAlchemyError."""
         proven = self.shelf.get(flow_name)
         language = proven.language(call.language, call.campaign_language)
         effects = Effects(self.engine, self.settings, call, language, self.enqueue)
         till = Till(agi, self.engine, self.settings, call, language, self.clock)
         prompts = proven.prompts[language]
-        player = Player(agi, proven.flow, prompts, self.sounds, effects.apply, till.take)
-        if call.recorded:
+        desk = Desk(agi, self.engine, self.settings, call, self.clock)
+        player = Player(
+            agi, proven.flow, prompts, self.sounds, effects.apply, till.take, desk.hand_over
+        )
+        if call.recorded and recorded:
             self._say_that_it_is_recorded(agi, language)
         player.play(self.facts(call, language))
 

@@ -18,6 +18,7 @@ from typing import Any
 from asterisk.agi import AGI, AGIHangup, AGIInvalidCommand, AGIUnknownError, AGIUsageError
 
 from agi_scripts import metrics
+from dialer.switch import names
 
 GREETING_SECONDS = 5.0
 """Within this Asterisk has sent all it says about the channel; others are cut off."""
@@ -259,6 +260,28 @@ class Agi(AGI):  # type: ignore[misc]
         """A channel variable, '' where it is not set."""
         reply: Reply = self.execute("GET VARIABLE", self._quote(name))
         return reply.data or ""
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Set a channel variable; Asterisk tells it to whoever watches AGI: no secrets."""
+        self.execute("SET VARIABLE", self._quote(name), self._quote(value))
+
+    def answer(self) -> None:
+        """Pick up."""
+        self.execute("ANSWER")
+
+    def music(self, *, on: bool, kind: str = names.MUSIC_DEFAULT) -> None:
+        """Music of a class, or none, while keys are waited for. A file that is played ends it."""
+        self.execute("SET MUSIC", "on" if on else "off", self._quote(kind))
+
+    def go_on_at(self, context: str, extension: str) -> None:
+        """Where the dialplan goes on when this session is over (priority 1)."""
+        self.appexec("Goto", f"{context},{extension},1")
+
+    def refuse(self, cause: int) -> None:
+        """Hang up with a Q.850 cause. Raises Gone, always."""
+        self.appexec("Hangup", str(cause))
+        self.execute("HANGUP")
+        raise Gone("refused")
 
     def _note_first_prompt(self) -> None:
         if self.first_prompt_at is None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
-from dialer.domain.model import CampaignPlan, CampaignState
+from dialer.domain.model import Attempt, CampaignPlan, CampaignState
 from dialer.domain.pacing import CallRate
 from dialer.logs import get_logger
 from dialer.store import leases
@@ -37,6 +37,7 @@ class RunningCampaign:
     company_name: str
     callback_number: str
     running: bool
+    company_id: int = 0
     rate: CallRate = field(default_factory=lambda: CallRate(1.0))
 
     def update(self, other: RunningCampaign) -> None:
@@ -59,7 +60,13 @@ def channel_variables(plan: CampaignPlan, flow: str) -> dict[str, str]:
         names.VAR_LANGUAGE: plan.language,
         names.VAR_ON_MACHINE: plan.on_machine.value,
         names.VAR_RECORD: "1" if plan.record else "0",
+        names.VAR_HOLD: f"{plan.agents.hold:g}",
     }
+
+
+def answer_context(one: Attempt) -> str:
+    """Where a call goes when it is picked up: to an agent, or into its flow."""
+    return names.CONTEXT_WAIT if one.mode.needs_agents else names.CONTEXT_OUTBOUND
 
 
 def _bucket(per_second: float) -> CallRate:
@@ -79,6 +86,7 @@ def load(connection: Connection, name: str | None, ids: list[int]) -> list[Runni
             campaign.c.id,
             campaign.c.state,
             campaign.c.plan,
+            campaign.c.company_id,
             company.c.spoken_name,
             company.c.callback_number,
         )
@@ -102,6 +110,7 @@ def load(connection: Connection, name: str | None, ids: list[int]) -> list[Runni
                 company_name=row.spoken_name,
                 callback_number=row.callback_number or (plan.caller_ids or ("",))[0],
                 running=row.state == CampaignState.RUNNING.value,
+                company_id=row.company_id,
                 rate=_bucket(plan.calls_per_second),
             )
         )

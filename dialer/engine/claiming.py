@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfoNotFoundError
 from sqlalchemy import Connection
 
 from dialer.domain import caller_id, policy
-from dialer.domain.model import Attempt, CampaignPlan, Channel, Refusal
+from dialer.domain.answering import Features
+from dialer.domain.model import Attempt, CampaignPlan, Channel, DialMode, Refusal
 from dialer.engine.campaigns import RunningCampaign
+from dialer.engine.features import features_of
 from dialer.logs import get_logger
 from dialer.store import attempts, contacts, in_the_air, leads, leases
 from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
@@ -57,13 +59,21 @@ class GiveUp:
 
 
 def decide(
-    plan: CampaignPlan, context: LeadContext, now: datetime, air: InTheAir | None = None
+    plan: CampaignPlan,
+    context: LeadContext,
+    now: datetime,
+    air: InTheAir | None = None,
+    *,
+    mode: DialMode | None = None,
+    agreed: bool = False,
 ) -> Call | Wait | GiveUp:
     """Whether a claimed lead is called now. Phones are tried from the lead's next one on.
 
-    ``air``: who has a call already. Nobody has two at once, and no telephone either.
+    ``air``: who has a call already. Nobody has two at once, and no telephone either. ``mode``:
+    None is the campaign's. ``agreed``: the debtor asked for this call, whatever they chose before.
     """
-    if context.chosen is not None:
+    mode = mode or plan.agents.mode
+    if context.chosen is not None and not agreed:
         return GiveUp(context.chosen.value)
     if context.paid:
         return GiveUp(Refusal.PAID.value)
@@ -84,7 +94,11 @@ def decide(
     last = Refusal.NO_PHONE
     for phone in context.phones[turn:] + context.phones[:turn]:
         verdict = policy.may_contact(
-            plan.rules, context.standing(phone, plan.default_timezone), now
+            plan.rules,
+            context.standing(phone, plan.default_timezone),
+            now,
+            guaranteed=policy.guarantees_agent(mode),
+            lock_out=timedelta(hours=plan.agents.lock_out_hours),
         )
         if verdict.allowed:
             verdict = limit
@@ -110,10 +124,12 @@ def claim_and_commit(
     count: int,
     now: datetime,
     new_id: Callable[[], str],
+    known: dict[str, Features] | None = None,
 ) -> tuple[list[Attempt], int]:
     """Attempts in state ``created``, and how many leads were claimed and put back or closed.
 
-    Raises LeaseLost when the campaign is not ours at ``now``; nothing is changed then.
+    ``known`` is filled: what a forecast of each attempt's answer may go by, by its id. Raises
+    LeaseLost when the campaign is not ours at ``now``; nothing is changed then.
     """
     if not leases.holds(connection, running.id, owner, now):
         raise LeaseLost(running.plan.name)
@@ -149,10 +165,13 @@ def claim_and_commit(
                 node=node,
                 flow=plan.flow,
                 placed_at=now,
+                mode=plan.agents.mode,
             )
             made.append(attempt)
             air.add(attempt.debtor_id, attempt.number)
             companies[attempt.id] = context
+            if known is not None:
+                known[attempt.id] = features_of(context, plan, decision.phone, now)
     commit_attempts(connection, [(one, companies[one.id]) for one in made])
     return made, len(ids) - len(made)
 

@@ -17,7 +17,15 @@ from dialer.domain import caller_id, policy, retry
 from dialer.domain.attempt import LOST
 from dialer.domain.disposition import conclude
 from dialer.domain.fallback import Considered, Facts, consider, first_step
-from dialer.domain.model import Attempt, AttemptState, Disposition, Outcome, Refusal, StepKind
+from dialer.domain.model import (
+    Attempt,
+    AttemptState,
+    Disposition,
+    FallbackStep,
+    Outcome,
+    Refusal,
+    StepKind,
+)
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import commit_attempts
 from dialer.store import attempts, leads
@@ -25,6 +33,8 @@ from dialer.store.contexts import LeadContext, PhoneFacts, load_contexts
 from dialer.store.tables import attempt, fallback, phone
 
 DEFAULT_TEMPLATE = "missed_call"
+APOLOGY_TEMPLATE = "apology"
+"""What is texted to who answered when no agent was free."""
 ENGINE_ERROR = "engine_error"
 """Why a lead is closed whose call could not be concluded; the log says more."""
 
@@ -158,7 +168,7 @@ def _follow(
         commit_attempts(connection, [(redial, context)])
         follow_up.place.append(redial)
     elif taken is not None and taken.step.kind is StepKind.SMS:
-        template = taken.step.template or DEFAULT_TEMPLATE
+        template = _template(one, taken.step)
         message_id = closing.sms.write(connection, one, context, running, template, closing.now)
         follow_up.send.append(message_id)
     _record(connection, one, looked_at, redial, message_id, closing.now)
@@ -200,14 +210,20 @@ def _facts(
         texts=frozenset(
             index
             for index, step in enumerate(plan.fallback)
-            if step.kind is StepKind.SMS
-            and closing.sms.has(step.template or DEFAULT_TEMPLATE, language)
+            if step.kind is StepKind.SMS and closing.sms.has(_template(one, step), language)
         ),
         since_hangup=now - (one.hangup_requested_at or one.ended_at or now),
         attempts_left=context.attempts < plan.max_attempts and today.allowed,
         paid=context.paid,
         payment_pending=context.payment_pending,
+        abandoned=one.disposition is Disposition.ABANDONED,
     )
+
+
+def _template(one: Attempt, step: FallbackStep) -> str:
+    if one.disposition is Disposition.ABANDONED:
+        return APOLOGY_TEMPLATE
+    return step.template or DEFAULT_TEMPLATE
 
 
 def _phone_of(context: LeadContext, one: Attempt) -> PhoneFacts | None:

@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -26,13 +26,15 @@ from dialer.domain.model import (
     Disposition,
     MachineAction,
 )
-from dialer.engine.campaigns import RunningCampaign, channel_variables
+from dialer.engine.campaigns import RunningCampaign, answer_context, channel_variables
 from dialer.engine.claiming import still_wanted
+from dialer.engine.clock import utc_now
 from dialer.engine.closing import Closing, FollowUp, SmsWriter, set_redial_latency
 from dialer.engine.concluding import conclude_all
 from dialer.engine.database import Database
-from dialer.engine.live import MAX_CALL, UNSEEN_SECONDS, ConfirmSound, LiveCall
+from dialer.engine.live import ConfirmSound, LiveCall
 from dialer.engine.packets import sends_nothing
+from dialer.engine.reconciling import Reconciling
 from dialer.engine.trunks import TrunkGate
 from dialer.logs import get_logger
 from dialer.store import attempts
@@ -48,15 +50,6 @@ MAX_BATCH = 500
 RECHECK_AFTER = timedelta(seconds=2)
 """A call placed later than this after its commit (the switch was away, the trunk rested, the
 machine slept) is asked again: the hour may have passed, the debtor opted out, the lease gone."""
-STRANDED = timedelta(seconds=90)
-"""An attempt of this node that is open for so long and under nobody's eyes has been lost."""
-ELSEWHERE = MAX_CALL + timedelta(minutes=10)
-"""One of another node, whose switch cannot be asked from here: no call lasts so long."""
-
-
-def utc_now() -> datetime:
-    """The one place where the engine reads the wall clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +64,34 @@ class Hands:
     new_id: Callable[[], str]
 
 
-class Core:
+class Observer(Protocol):
+    """Who looks on: the floor of agents, the pacers. Called in the consumer's order."""
+
+    def observe(self, event: ev.CallEvent) -> None:
+        """An event was applied to its attempt, if it has one here."""
+        ...
+
+    def tick(self) -> None:
+        """A tenth of a second has passed."""
+        ...
+
+    async def switch_ready(self, event: ev.SwitchReady) -> None:
+        """The switch is there (again); what was in the air is reconciled."""
+        ...
+
+    async def adopted(self) -> None:
+        """Calls of an engine that died were taken over."""
+        ...
+
+
+class Core(Reconciling):
     """The calls in the air and the consumer that moves them on."""
 
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
         self.live: dict[str, LiveCall] = {}
         self.campaigns: dict[int, RunningCampaign] = {}
+        self.observers: list[Observer] = []
         self.ready = asyncio.Event()
         """Set while the switch is connected and reconciled: only then is anything placed."""
         self.freed = asyncio.Event()
@@ -124,8 +138,12 @@ class Core:
 
     def _apply(self, event: ev.CallEvent, ended: list[LiveCall]) -> None:
         call = self.live.get(event.attempt_id)
-        if call is None:
-            return  # another engine's call, or one that has ended
+        if call is not None:
+            self._move(call, event, ended)
+        for one in self.observers:
+            one.observe(event)
+
+    def _move(self, call: LiveCall, event: ev.CallEvent, ended: list[LiveCall]) -> None:
         metrics.AMI_LAG.set(max(0.0, (utc_now() - event.at).total_seconds()))
         effects = call.apply(event)
         if isinstance(event, ev.DialBegun) and call.hangup_before is not None:
@@ -161,6 +179,8 @@ class Core:
             if state is not AttemptState.ENDED:
                 count = sum(1 for call in self.live.values() if call.attempt.state is state)
                 metrics.CALLS.labels(state.value).set(count)
+        for one in self.observers:
+            one.tick()
 
     # --- writing -------------------------------------------------------------------------
 
@@ -306,6 +326,7 @@ class Core:
                     caller_id=trunk.caller_id_value(one.caller_id),
                     timeout=plan.ring_timeout,
                     variables=channel_variables(plan, one.flow),
+                    context=answer_context(one),
                 )
             )
         except (OriginateRefused, ValueError, KeyError) as error:
@@ -337,106 +358,3 @@ class Core:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    # --- reconciling ---------------------------------------------------------------------
-
-    def _switch_lost(self) -> None:
-        self.ready.clear()
-        metrics.SWITCH_UP.set(0)
-        log.warning("switch_lost", calls=len(self.live))
-
-    async def _reconcile(self, event: ev.SwitchReady) -> None:
-        """After a (re)connection: calls that were placed and have no channel any more are lost.
-
-        Never placed again: whether the debtor's phone rang is not known.
-        """
-        try:
-            gone = await self._absent(list(self.live.values()))
-        except (OSError, TimeoutError) as error:
-            log.warning("not_reconciled", error=type(error).__name__)
-            if self.hands.link.connected:  # else the next connection says so itself
-                self.beside(self._reconcile_later(event))
-            return
-        self._vanish(gone)
-        self.ready.set()
-        metrics.SWITCH_UP.set(1)
-        log.info("switch_ready", calls=len(self.live), lost=len(gone))
-
-    async def _reconcile_later(self, event: ev.SwitchReady) -> None:
-        await asyncio.sleep(1.0)
-        if self.hands.link.connected:
-            self.hands.link.events.put_nowait(event)
-
-    async def _absent(self, calls: list[LiveCall]) -> list[LiveCall]:
-        placed = [call for call in calls if call.placed]
-        if not placed:
-            return []
-        channels = await self.hands.link.live_channels()
-        return [call for call in placed if call.attempt.id not in channels]
-
-    async def find_stranded(self, campaign_ids: list[int], node: str) -> None:
-        """What was lost between two engines is taken up: attempts of this node that nobody
-        watches, and those of nodes that are gone, once no call can be alive there."""
-        now = utc_now()
-        await self.adopt(campaign_ids, node, before=now - STRANDED)
-        elsewhere = await self.hands.database.until_done(
-            lambda connection: attempts.open_attempts(
-                connection, node, campaign_ids, elsewhere_before=now - ELSEWHERE
-            )
-        )
-        self._vanish([self.admit(one, adopted=True) for one in elsewhere if self._strange(one)])
-
-    def _strange(self, one: Attempt) -> bool:
-        return one.id not in self.live and one.campaign_id in self.campaigns
-
-    async def adopt(
-        self, campaign_ids: list[int], node: str, *, before: datetime | None = None
-    ) -> None:
-        """What a dead engine left open (with ``before``: since then at least): live calls are
-        taken over, the rest concluded as lost."""
-        found = await self.hands.database.until_done(
-            lambda connection: attempts.open_attempts(connection, node, campaign_ids, before=before)
-        )
-        calls = [self.admit(one, adopted=True) for one in found if self._strange(one)]
-        try:
-            gone = await self._absent(calls)
-        except (OSError, TimeoutError) as error:
-            # The next connection reconciles them with all others; ``watch`` does at last.
-            log.warning("adopted_unseen", calls=len(calls), error=type(error).__name__)
-            return
-        if calls:
-            log.info("attempts_adopted", alive=len(calls) - len(gone), lost=len(gone))
-        self._vanish(gone)
-
-    def _vanish(self, calls: list[LiveCall]) -> None:
-        """Through the consumer's own queue, so that ends have one writer."""
-        for call in calls:
-            call.placed = True  # or never will be: its turn does not come any more
-            self.hands.link.events.put_nowait(ev.Vanished(call.attempt.id, utc_now()))
-
-    async def watch(self) -> None:
-        """Every few seconds: no call stays for ever, whatever reply was lost."""
-        while True:
-            await asyncio.sleep(UNSEEN_SECONDS / 3)
-            if not self.ready.is_set():
-                continue
-            await self.end_overdue(utc_now())
-
-    async def end_overdue(self, now: datetime) -> None:
-        """Hang up calls that go on for too long, end those that have no channel (any more)."""
-        stale = [
-            call
-            for call in self.live.values()
-            if call.overdue(now, self.campaigns[call.attempt.campaign_id].plan.ring_timeout)
-        ]
-        gone = [call for call in stale if not call.placed]  # their placer died
-        try:
-            gone += await self._absent(stale)
-            for call in stale:
-                if call not in gone and call.placed:
-                    await self.hands.link.hangup(call.attempt.id)
-        except (OSError, TimeoutError) as error:
-            log.warning("watch_failed", error=type(error).__name__)
-        if gone:
-            log.warning("calls_lost", count=len(gone))
-            self._vanish(gone)

@@ -8,11 +8,15 @@ from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
 
-from dialer.domain.model import Attempt
+from dialer.domain.answering import Features
+from dialer.domain.model import Attempt, DialMode
 from dialer.domain.pacing import calls_to_claim
 from dialer.engine.campaigns import RunningCampaign, finish
 from dialer.engine.claiming import LeaseLost, claim_and_commit
-from dialer.engine.core import Core, utc_now
+from dialer.engine.clock import utc_now
+from dialer.engine.core import Core
+from dialer.engine.foretelling import Foreteller
+from dialer.engine.switchboard import Switchboard
 from dialer.logs import get_logger
 from dialer.store import leads
 
@@ -23,6 +27,8 @@ HORIZON = 0.25
 BATCH = 50
 LONGEST_WAIT = 1.0
 """Nothing is claimed while the next call's turn is further away than this (seconds)."""
+AGENTS_SECONDS = 0.25
+"""How often it is decided anew how many calls agents can take; also whenever one becomes free."""
 IDLE_SECONDS = 0.5
 """How often a campaign that has nothing to call looks again."""
 
@@ -30,12 +36,23 @@ IDLE_SECONDS = 0.5
 class Placer:
     """Runs one campaign until it is finished, paused, stopped or another engine's."""
 
-    def __init__(self, core: Core, running: RunningCampaign, owner: str, node: str) -> None:
+    def __init__(
+        self,
+        core: Core,
+        running: RunningCampaign,
+        owner: str,
+        node: str,
+        foreteller: Foreteller,
+        board: Switchboard | None = None,
+    ) -> None:
         self.core = core
+        self.foreteller = foreteller
+        self.board = board
         self.running = running
         self.owner = owner
         self.node = node
         self.finished = False
+        self._told = False
 
     async def run(self) -> None:
         """Claim and place for as long as the campaign runs. Returns when it is over here."""
@@ -70,19 +87,12 @@ class Placer:
             1 for call in self.core.live.values() if call.attempt.campaign_id == self.running.id
         )
         on_trunk = sum(1 for call in self.core.live.values() if call.attempt.trunk == plan.trunk)
-        count = calls_to_claim(
-            per_second=min(
-                plan.calls_per_second,
-                gate.trunk(plan.trunk).calls_per_second or plan.calls_per_second,
-            ),
-            horizon=HORIZON,
-            in_flight=in_flight,
-            claimed=0,
-            max_concurrent=min(plan.max_concurrent, in_flight + gate.room(plan.trunk, on_trunk)),
-            batch=BATCH,
-        )
+        count = await self._wanted(in_flight, gate.room(plan.trunk, on_trunk))
         if count == 0:
+            if plan.agents.mode is DialMode.PREVIEW:
+                await self._maybe_finish()
             return False
+        known: dict[str, Features] = {}
         made, put_back = await self.core.hands.database.once(
             lambda connection: claim_and_commit(
                 connection,
@@ -93,15 +103,48 @@ class Placer:
                 # Read inside: a locked database may have been waited for, the hour be another.
                 now=utc_now(),
                 new_id=self.core.hands.new_id,
+                known=known,
             )
         )
+        self.foreteller.expect(self.running.company_id, known)
         for one in made:
             self.core.admit(one)
+            if self.board is not None and one.mode.needs_agents:
+                self.board.placed(self.running, one, self.foreteller.segment(one.id))
         for one in made:
             await self._place_in_turn(one)
         if not made and not put_back:
             await self._maybe_finish()
         return bool(made or put_back)
+
+    async def _wanted(self, in_flight: int, room: int) -> int:
+        """How many leads to claim now: by the rate, or by the agents who are or will be free."""
+        plan, gate = self.running.plan, self.core.hands.gate
+        most = min(plan.max_concurrent, in_flight + room)
+        per_second = gate.trunk(plan.trunk).calls_per_second or plan.calls_per_second
+        by_rate = calls_to_claim(
+            per_second=min(plan.calls_per_second, per_second),
+            horizon=HORIZON,
+            in_flight=in_flight,
+            claimed=0,
+            max_concurrent=most,
+            batch=BATCH,
+        )
+        if not plan.agents.mode.needs_agents:
+            return by_rate
+        if self.board is None:
+            if not self._told:
+                log.error("campaign_needs_agents", campaign=plan.name, setting="DIALER_AGENTS")
+                self._told = True
+            return 0
+        if plan.agents.mode is DialMode.PREVIEW:
+            return 0  # each agent decides (dialer.engine.booked)
+        decision = self.board.wanted(self.running, most)
+        if decision.shed:
+            self.foreteller.given_up(decision.shed)
+            await self.board.give_up(decision.shed)
+        # What the rate does not allow now is decided anew in a moment.
+        return min(decision.place, by_rate)
 
     async def _place_in_turn(self, one: Attempt) -> None:
         """When the campaign's and the trunk's rate allow. Once claimed it is placed, pause or
@@ -137,14 +180,15 @@ class Placer:
     async def _rest(self) -> None:
         """Until a call ends, the next lead is due, or half a second has passed."""
         self.core.freed.clear()
-        wait = IDLE_SECONDS
+        wait = AGENTS_SECONDS if self.running.plan.agents.mode.needs_agents else IDLE_SECONDS
+        longest = wait
         try:
             due = await self.core.hands.database.once(
                 lambda connection: leads.next_due(connection, self.running.id)
             )
             if due is not None:
                 ahead = (due - utc_now()) / timedelta(seconds=1)
-                wait = min(IDLE_SECONDS, max(0.02, ahead))
+                wait = min(longest, max(0.02, ahead))
         except DBAPIError:
             pass  # said by the next claim
         try:

@@ -18,15 +18,19 @@ from sqlalchemy.exc import DBAPIError
 from dialer import metrics
 from dialer.config import ConfigError, Settings
 from dialer.engine import campaigns
-from dialer.engine.core import Core, Hands, utc_now
+from dialer.engine.clock import utc_now
+from dialer.engine.core import Core, Hands
 from dialer.engine.database import Database
+from dialer.engine.foretelling import Foreteller
 from dialer.engine.placing import Placer
+from dialer.engine.switchboard import Switchboard
 from dialer.engine.texts import FallbackTexts
 from dialer.engine.trunks import TrunkGate
 from dialer.health import serve_health
 from dialer.jobs import enqueue_message, message_queue
 from dialer.logs import get_logger
 from dialer.store import leads, leases
+from dialer.store.campaigns import start_due
 from dialer.store.db import open_database
 from dialer.store.tables import campaign as campaign_table
 from dialer.switch import names
@@ -47,6 +51,11 @@ class Runner:
     def __init__(self, settings: Settings, core: Core, only: str | None) -> None:
         self.settings = settings
         self.core = core
+        self.foreteller = Foreteller(core)
+        core.observers.append(self.foreteller)
+        self.board = Switchboard(settings, core) if settings.agents else None
+        if self.board is not None:
+            core.observers.append(self.board)
         self.only = only
         self.owner = f"{settings.node}:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.life = timedelta(seconds=settings.lease_seconds)
@@ -71,6 +80,7 @@ class Runner:
         kept = [one for one in known if one in busy or one in placing]
 
         def look(connection: Connection) -> tuple[list[campaigns.RunningCampaign], set[int]]:
+            start_due(connection, utc_now(), self.only)
             found = campaigns.load(connection, self.only, kept)
             ours = campaigns.take_leases(connection, found, self.owner, utc_now(), self.life)
             return found, ours
@@ -116,7 +126,9 @@ class Runner:
             return
         if task is not None and (error := task.exception()) is not None:
             log.error("placer_failed", campaign=running.plan.name, error=repr(error))
-        placer = Placer(self.core, running, self.owner, self.settings.node)
+        placer = Placer(
+            self.core, running, self.owner, self.settings.node, self.foreteller, self.board
+        )
         self.placers[campaign_id] = asyncio.create_task(self._place(placer))
 
     async def _place(self, placer: Placer) -> None:
@@ -145,6 +157,9 @@ async def run_engine(
     sys.setswitchinterval(0.001)  # the database's thread must not hold the loop up for 5 ms
     core, runner = _assemble(settings, campaign)
     health = serve_health(settings.engine_health_port, "engine", _checks(core, runner))
+    await runner.foreteller.load()
+    if runner.board is not None:
+        await runner.board.start()
     await core.hands.link.connect()
     tasks = [
         asyncio.create_task(work, name=name)
@@ -153,6 +168,8 @@ async def run_engine(
             ("watch", core.watch()),
             ("keeper", runner.keep()),
             ("lag", _measure_lag()),
+            ("foreteller", runner.foreteller.run()),
+            *(runner.board.tasks() if runner.board is not None else ()),
         )
     ]
     waits = [asyncio.create_task(stop.wait())]
@@ -177,6 +194,9 @@ async def _let_go(core: Core, runner: Runner) -> None:
     """Write what is known and give the leases back, so that the next engine need not wait."""
     try:
         await core.flush()
+        if runner.board is not None:
+            await runner.board.leave()
+        await runner.foreteller.save()
         await core.hands.database.once(
             lambda connection: leases.release(connection, runner.owner, utc_now())
         )

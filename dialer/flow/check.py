@@ -21,7 +21,7 @@ from dialer.flow.graph import (
 )
 from dialer.flow.interpreter import MAX_VISITS
 from dialer.flow.model import Flow, FlowKind, load_named
-from dialer.flow.nodes import Exit, ExitKind, Identity, Menu, Pay, Question
+from dialer.flow.nodes import Agent, Exit, ExitKind, Identity, Menu, Pay, Question
 from dialer.flow.nodes.pay import PayPrompt
 from dialer.flow.pay_prompts import PAY_PLACEHOLDERS, default_prompts, must_say, placeholders_at
 from dialer.flow.prompts import (
@@ -32,6 +32,7 @@ from dialer.flow.prompts import (
     Prompts,
     load_prompts,
 )
+from dialer.flow.waiting_prompts import WAITING_PROMPTS
 from dialer.flow.words import LANGUAGES
 
 Catalogue = Mapping[str, Prompts]
@@ -287,6 +288,28 @@ def _disclosure(flow: Flow, prompts: Catalogue) -> Found:
                 break
 
 
+def _waiting(flow: Flow, prompts: Catalogue) -> Found:
+    """What is said to who waits for a person is there, and neutral: they may be anybody."""
+    name = next((n for n, node in flow.nodes.items() if isinstance(node, Agent)), None)
+    if name is None:
+        return
+    for language in flow.languages:
+        by_key = prompts[language].by_key if language in prompts else {}
+        for key, values in WAITING_PROMPTS.items():
+            text = by_key.get(key)
+            if text is None:
+                what, todo = f"needs {key}, which prompts/{language}.yaml lacks", "add the text"
+            elif frozenset(text.placeholders) != values:
+                have = ", ".join(f"{{{one}}}" for one in sorted(values)) or "no placeholder"
+                what, todo = f"in {language} {key} must have {have}", "word it so"
+            elif text.discloses or (word := disclosing_word(text, language)):
+                why = "is marked discloses: true" if text.discloses else f"says {word!r}"
+                what, todo = f"{key}, said to anybody who waits, {why}", "word it neutrally"
+            else:
+                continue
+            yield Problem(flow.name, name, "waiting", what, todo)
+
+
 def _opt_out(flow: Flow, _: Catalogue) -> Found:
     for name, node in flow.nodes.items():
         if node.question and not any(
@@ -331,7 +354,7 @@ def _paid_once(flow: Flow, _: Catalogue) -> Found:
 
 PROOFS: tuple[Callable[[Flow, Catalogue], Found], ...] = (
     _kind, _reachable, _ways_out, _bounded, _texts, _values, _payment_prompts, _disclosure,
-    _opt_out, _one_outcome, _paid_once,
+    _waiting, _opt_out, _one_outcome, _paid_once,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from xml.sax.saxutils import escape
@@ -16,7 +17,7 @@ from grandalf.graphs import Edge, Graph, Vertex
 from grandalf.layouts import SugiyamaLayout
 
 from dialer.flow.model import Flow
-from dialer.flow.nodes import ExitKind
+from dialer.flow.nodes import Exit, ExitKind
 from dialer.flow.prompts import Prompts
 
 WIDTH = 236
@@ -45,6 +46,7 @@ _COLOURS = {
     "end": ("#eef1f4", "#3c4650"),
 }
 _INK = "#6b7785"
+_NOTE = "#9c2f1b"
 _OPEN = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" \
 font-family="DejaVu Sans, Arial, sans-serif">
@@ -64,6 +66,17 @@ _SAYS = {
     ExitKind.KEY: "",
 }
 
+OWN_WORDS = (*filter(None, _SAYS.values()), "then", "outcome")
+"""What a drawing says beside the texts and names of its flow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line at the foot of a node; ``share`` (0 to 1) is drawn as a bar below it."""
+
+    text: str
+    share: float = 0.0
+
 
 @dataclass
 class _Box:
@@ -74,6 +87,7 @@ class _Box:
     text: list[str]
     chips: list[tuple[str, str]]  # (label, node it leads to)
     outcomes: str
+    note: Note | None = None
     x: float = 0.0
     y: float = 0.0
 
@@ -81,7 +95,7 @@ class _Box:
 
     @property
     def h(self) -> int:
-        lines = len(self.text) + len(self.chips) + bool(self.outcomes)
+        lines = len(self.text) + len(self.chips) + bool(self.outcomes) + bool(self.note)
         return HEAD + (PAD if lines else 6) + lines * LINE
 
     @property
@@ -119,10 +133,24 @@ class _View:
     xy: Point = (0.0, 0.0)
 
 
-def draw(flow: Flow, prompts: Prompts | None = None) -> str:
-    """The drawing as an SVG document; with ``prompts`` each node shows what it says."""
+def draw(
+    flow: Flow,
+    prompts: Prompts | None = None,
+    *,
+    notes: Mapping[str, Note] | None = None,
+    words: Mapping[str, str] | None = None,
+) -> str:
+    """The drawing as an SVG document; with ``prompts`` each node shows what it says.
+
+    ``notes``: of nodes, by name. ``words``: what the drawing itself says (``OWN_WORDS``), in
+    another language.
+    """
+    said = words or {}
     shared = _shared(flow)
-    boxes = {name: _box(flow, name, shared, prompts) for name in flow.nodes}
+    boxes = {name: _box(flow, name, shared, prompts, said) for name in flow.nodes}
+    for name, note in (notes or {}).items():
+        if name in boxes:
+            boxes[name].note = note
     arrows: dict[tuple[str, str], _Arrow] = {}
     for name, node in flow.nodes.items():
         for way in node.exits():
@@ -131,7 +159,7 @@ def draw(flow: Flow, prompts: Prompts | None = None) -> str:
             arrow = arrows.setdefault(
                 (name, way.target), _Arrow(boxes[name], boxes[way.target], [])
             )
-            arrow.labels.append(way.label or _SAYS[way.kind])
+            arrow.labels.append(_label(way, said))
     _lay_out(boxes, arrows, flow.start)
     return _svg(flow, boxes, list(arrows.values()))
 
@@ -141,7 +169,14 @@ def _shared(flow: Flow) -> set[str]:
     return {name for name, count in into.items() if count >= SHARED_FROM}
 
 
-def _box(flow: Flow, name: str, shared: set[str], prompts: Prompts | None) -> _Box:
+def _label(way: Exit, said: Mapping[str, str]) -> str:
+    own = _SAYS[way.kind]
+    return way.label or said.get(own, own)
+
+
+def _box(
+    flow: Flow, name: str, shared: set[str], prompts: Prompts | None, said: Mapping[str, str]
+) -> _Box:
     node = flow.nodes[name]
     text: list[str] = []
     spoken = node.spoken()
@@ -153,13 +188,17 @@ def _box(flow: Flow, name: str, shared: set[str], prompts: Prompts | None) -> _B
     by_target: dict[str, list[str]] = {}
     for way in node.exits():
         if way.target in shared or way.kind is ExitKind.BACK:
-            by_target.setdefault(way.target, []).append(way.label or _SAYS[way.kind])
+            by_target.setdefault(way.target, []).append(_label(way, said))
     chips = [
         (line.rstrip(","), target)
         for target, labels in by_target.items()
-        for line in textwrap.wrap(", ".join(labels) or "then", max(8, CHIP_CHARS - len(target)))
+        for line in textwrap.wrap(
+            ", ".join(labels) or said.get("then", "then"), max(8, CHIP_CHARS - len(target))
+        )
     ]
-    outcomes = ", ".join(outcome.value for outcome in node.outcomes())
+    outcomes = ", ".join(said.get(one.value, one.value) for one in node.outcomes())
+    if outcomes:
+        outcomes = f"{said.get('outcome', 'outcome')}: {outcomes}"
     return _Box(name, node.type, text, chips, outcomes)
 
 
@@ -283,13 +322,20 @@ def _box_svg(boxes: dict[str, _Box], box: _Box, first: bool) -> str:
         parts.append(_text(left, line, text, "#39424b"))
         line += LINE
     if box.outcomes:
-        parts.append(_text(left, line, f"outcome: {box.outcomes}", ink))
+        parts.append(_text(left, line, box.outcomes, ink))
         line += LINE
     for label, target in box.chips:
         colour = boxes[target].colours[1]
         parts.append(f'<circle cx="{left + 4:.1f}" cy="{line - 4:.1f}" r="4" fill="{colour}"/>')
         parts.append(_text(left + 14, line, f"{label} \u2192 {target}", colour))
         line += LINE
+    if box.note is not None:
+        width = (box.w - 2 * PAD) * min(max(box.note.share, 0.0), 1.0)
+        parts.append(_text(left, line, box.note.text, _NOTE, bold=True))
+        parts.append(
+            f'<rect x="{left:.1f}" y="{line + 4:.1f}" width="{width:.1f}" height="4" rx="2"'
+            f' fill="{_NOTE}"/>'
+        )
     return "\n".join(parts)
 
 

@@ -29,6 +29,9 @@ from dialer.flow.values import (
 MAX_VISITS = 200
 """Nodes entered in one session; a long call with every retry stays below a quarter of it."""
 
+_OF_PAYMENT = {PayResult.WANTS_AGENT: "pay", PayResult.SUCCESS: "paid"}
+"""Why somebody comes to an agent from a payment; any other result: because it failed."""
+
 
 def step(flow: Flow, state: State, given: Input) -> tuple[State, tuple[Command, ...]]:
     """Apply one input; the commands are to be done in order, then the next input is given.
@@ -69,7 +72,10 @@ def _begin(flow: Flow, state: State, given: Input) -> Move:
         return Go(replace(state, facts=given.facts), flow.start)
     if state.node is None:
         raise FlowError("a session under way has no node: the state was damaged")
-    return flow.node(state.node).answer(state.node, state, given)
+    node = state.node
+    if isinstance(given, PaymentDone):
+        state = state.with_(why=_OF_PAYMENT.get(given.result, "pay_failed"))
+    return flow.node(node).answer(node, state, given)
 
 
 def _after(move: Move) -> State:

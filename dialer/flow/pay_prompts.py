@@ -30,6 +30,13 @@ FIELD_PROMPTS: Final[dict[PayStep, str]] = {
 }
 """What asks for a field the first time; ``_again`` and ``_slow`` are added for the second and for
 every further one."""
+SECOND_PROMPTS: Final[dict[PayStep, str]] = {
+    PayStep.CARD_NUMBER: "pay_card_number_once_more",
+    PayStep.EXPIRATION_DATE: "pay_expiry_once_more",
+    PayStep.SECURITY_CODE: "pay_security_code_once_more",
+    PayStep.POSTAL_CODE: "pay_postal_code_once_more",
+}
+"""Likewise for the second entry of a field that is keyed in twice."""
 AMEX: Final = "pay_security_code_amex"
 REPROMPTS: Final = ("", "_again", "_slow")
 
@@ -42,6 +49,7 @@ ERROR_PROMPTS: Final[dict[PayError, str]] = {
     PayError.INVALID_POSTAL_CODE: "pay_error_invalid_postal_code",
     PayError.INVALID_AMOUNT: "pay_error_invalid_amount",
     PayError.INPUT_MATCHING_FAILED: "pay_error_input_matching_failed",
+    PayError.INVALID_KEY: "pay_error_invalid_key",
     PayError.KEYS_LOST: "pay_error_keys_lost",
     PayError.DECLINED_SOFT: "pay_declined_soft",
     PayError.DECLINED_HARD: "pay_declined_hard",
@@ -96,7 +104,8 @@ def default_prompts() -> dict[str, frozenset[str]]:
     for step, key in FIELD_PROMPTS.items():
         for which in REPROMPTS:
             found[key + which] = _LIMITS if step is PayStep.AMOUNT else _NONE
-    found |= {AMEX + which: _NONE for which in REPROMPTS}
+    for key in (AMEX, *SECOND_PROMPTS.values()):
+        found |= {key + which: _NONE for which in REPROMPTS}
     for error, key in ERROR_PROMPTS.items():
         found[key] = _LIMITS if error is PayError.INVALID_AMOUNT else _NONE
     return found
@@ -127,5 +136,5 @@ def must_say(step: PayStep, mode: PaymentMode = PaymentMode.CHARGE) -> frozenset
 
 __all__ = [
     "AMEX", "DISCLOSING_PAY_PLACEHOLDERS", "ERROR_PROMPTS", "FIELD_PROMPTS", "PAY_PLACEHOLDERS",
-    "REPROMPTS", "default_prompts", "must_say", "placeholders_at",
+    "REPROMPTS", "SECOND_PROMPTS", "default_prompts", "must_say", "placeholders_at",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """A session without telephony, written down: for people who try a flow, and for tests.
 
 Answers are words: ``1`` or ``5678`` keys, ``-`` no key until the time is up, ``x`` hangs up,
-``=success`` (or another ``PayResult``) what became of a payment. A word with ``~``
+``=success`` (or another ``PayResult``) what became of a payment, ``=agent`` and ``=nobody`` whether
+somebody works when a person is asked for. A word with ``~``
 before it comes while a prompt is being said that asks nothing (``~x``, ``~2``); without one such
 a prompt is heard to its end.
 """
@@ -22,11 +23,14 @@ from dialer.flow.values import (
     Conclude,
     ConfirmIdentity,
     End,
+    Escalate,
     Facts,
+    HandedOver,
     HungUp,
     Input,
     Keys,
     MakePromise,
+    NobodyThere,
     NoteKey,
     OptOut,
     PaymentDone,
@@ -62,6 +66,13 @@ class Session:
                 f"a payment is under way at {self.state.node}: answer what becomes of it, as "
                 "=success or =declined, or x to hang up"
             )
+        if self.state.wait is Wait.AGENT and not isinstance(
+            given, HandedOver | NobodyThere | HungUp
+        ):
+            raise FlowError(
+                f"a person is asked for at {self.state.node}: answer whether one works, as =agent "
+                "or =nobody, or x to hang up"
+            )
         state, commands = step(self._flow, self.state, given)
         lines = [line for command in commands for line in self._lines(command, state)]
         self.state = State.from_json(state.to_json())
@@ -74,8 +85,8 @@ class Session:
 
     @property
     def asks(self) -> bool:
-        """Whether it waits for keys, or for the result of a payment."""
-        return self.state.wait in (Wait.KEYS, Wait.PAYMENT)
+        """Whether it waits for keys, for the result of a payment, or for a person."""
+        return self.state.wait in (Wait.KEYS, Wait.PAYMENT, Wait.AGENT)
 
     def _lines(self, command: Command, state: State) -> Iterator[str]:
         match command:
@@ -93,6 +104,10 @@ class Session:
                     f"takes a payment at {command.node}: {command.spec.mode} "
                     f"{' or '.join(command.spec.amounts)}"
                 )
+            case Escalate():
+                which = f", skill {command.skill}" if command.skill else ""
+                which += f", priority {command.priority}" if command.priority else ""
+                yield f"asks for a person at {command.node}: {command.reason}{which}"
             case NoteKey():
                 yield f"notes key {command.key} at {command.node}"
             case ConfirmIdentity():
@@ -115,17 +130,22 @@ def as_input(word: str) -> Input:
         return TimedOut()
     if word == "x":
         return HungUp()
+    if word in ("=agent", "=nobody"):
+        return HandedOver() if word == "=agent" else NobodyThere()
     if word.startswith("="):
         try:
             return PaymentDone(PayResult(word[1:]))
         except ValueError:
             results = ", ".join(PayResult)
-            raise FlowError(f"{word!r} is no result of a payment: use one of {results}") from None
+            raise FlowError(
+                f"{word!r} is no result of a payment: use one of {results} (for a person: =agent, "
+                "=nobody)"
+            ) from None
     if word and all(c in "0123456789*#" for c in word):
         return Keys(word)
     raise FlowError(
         f"{word!r} is no answer: keys (0-9, *, #), - for none, x to hang up, "
-        "= and a result for a payment (=success)"
+        "= and a result for a payment (=success), =agent or =nobody for a person"
     )
 
 

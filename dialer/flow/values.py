@@ -23,7 +23,8 @@ class Facts:
     ``today`` is the debtor's own calendar day. ``company`` and ``debtor_name`` are as they are
     said. ``factor``: the last digits of the document, None where it has too few. ``debtor_name``
     is None unless a sound file of it exists. ``takes_sms``: the number called is a mobile's.
-    ``amount``: what may be paid now. ``cards``: a card can be taken in this call.
+    ``amount``: what may be paid now. ``cards``: a card can be taken in this call. ``agents``:
+    people may work here; whether one does is asked when one is wanted.
     """
 
     language: str
@@ -36,6 +37,7 @@ class Facts:
     debtor_name: str | None = None
     callback_number: str | None = None
     cards: bool = False
+    agents: bool = False
 
 
 class Wait(StrEnum):
@@ -45,6 +47,7 @@ class Wait(StrEnum):
     SAID = "said"  # a prompt is being said
     KEYS = "keys"  # a question has been asked
     PAYMENT = "payment"  # a card is being taken
+    AGENT = "agent"  # a person is asked for
     NOTHING = "nothing"  # it is over
 
 
@@ -55,7 +58,8 @@ class State:
     ``asked`` and ``repeated`` count within the present visit of a question: askings that came to
     nothing, repeats asked for. ``missed``, factors that did not match, and ``gone_back``, how
     often each go-back was taken, count in the whole session, so that going back gives nobody more
-    guesses. ``typed``: keys pressed ahead, not used yet.
+    guesses. ``typed``: keys pressed ahead, not used yet. ``why``: the last question or payment that
+    led on, or that came to nothing; what an agent is told.
     """
 
     wait: Wait = Wait.START
@@ -71,6 +75,7 @@ class State:
     identified: bool = False
     promised: date | None = None
     outcome: Outcome | None = None
+    why: str = ""
 
     def with_(self, **changes: object) -> State:
         """A copy with some fields changed."""
@@ -135,7 +140,17 @@ class PaymentDone:
     result: PayResult
 
 
-Input = Started | Keys | TimedOut | Said | HungUp | PaymentDone
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The debtor waits for a person now; the flow is over and the call is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyThere:
+    """Nobody works who could be waited for."""
+
+
+Input = Started | Keys | TimedOut | Said | HungUp | PaymentDone | HandedOver | NobodyThere
 
 
 # --- commands --------------------------------------------------------------------------------
@@ -174,6 +189,17 @@ class TakePayment(Command):
     """Let the debtor pay by card; the next input is ``PaymentDone``, or ``HungUp``."""
 
     spec: PaySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate(Command):
+    """Hand the debtor over to a person, which concludes ``wants_agent``; the next input is
+    ``HandedOver``, ``NobodyThere`` or ``HungUp``. ``reason``: why, in a short word; ``priority``:
+    higher goes first."""
+
+    skill: str
+    reason: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,8 +138,16 @@ class AmiLink:
         value = str(answer.get("Value") or "")
         return int(value) if value.isdigit() else None
 
-    async def live_channels(self) -> set[str]:
-        """The unique ids of all channels there are.
+    async def perform(self, action: dict[str, str | list[str]]) -> bool:
+        """One action of ``dialer.switch.talking``; False where Asterisk refuses it, does not
+        answer, or is not there. Raises ValueError for a value that would begin another header."""
+        for value in action.values():
+            for one in [value] if isinstance(value, str) else value:
+                _clean(one)
+        return await self._do(action)
+
+    async def live_channels(self) -> dict[str, bool]:
+        """The unique ids of all channels there are, and whether each was answered.
 
         Raises ConnectionError without a connection, TimeoutError when Asterisk does not answer.
         """
@@ -152,7 +160,34 @@ class AmiLink:
         messages = answer if isinstance(answer, list) else [answer]
         if not messages or not messages[0].success:
             raise ConnectionError("Asterisk refuses to list its channels")
-        return {one.uniqueid for one in messages if one.event == "CoreShowChannel"}
+        return {
+            one.uniqueid: one["ChannelState"] == "6"  # AST_STATE_UP
+            for one in messages
+            if one.event == "CoreShowChannel"
+        }
+
+    async def conference_members(self) -> dict[str, list[tuple[str, str]]]:
+        """(unique id, channel) of everybody in each conference, by its name.
+
+        Raises ConnectionError without a connection, TimeoutError when Asterisk does not answer.
+        """
+        found: dict[str, list[tuple[str, str]]] = {}
+        for room in await self._listed({"Action": "ConfbridgeListRooms"}, "ConfbridgeListRooms"):
+            name = room["Conference"]
+            members = await self._listed(
+                {"Action": "ConfbridgeList", "Conference": name}, "ConfbridgeList"
+            )
+            found[name] = [(one["Uniqueid"], one["Channel"]) for one in members]
+        return found
+
+    async def _listed(self, action: dict[str, Any], event: str) -> list[Message]:
+        """A list; "no such" is an empty one."""
+        connection = self._connection
+        if connection is None:
+            raise ConnectionError("there is no connection to Asterisk")
+        answer = await connection.ask(action, _LIST_SECONDS, whole_list=None)
+        messages = answer if isinstance(answer, list) else [answer]
+        return [one for one in messages if one.event == event]
 
     async def _do(self, action: dict[str, Any]) -> bool:
         connection = self._connection

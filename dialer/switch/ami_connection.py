@@ -96,8 +96,11 @@ class Connection(Manager):  # type: ignore[misc]
             raise ConnectionResetError("the connection was closed during the login")
         return bool(self.login_answer.result().success)
 
-    async def ask(self, action: dict[str, Any], within: float, *, whole_list: bool = False) -> Any:
-        """Send an action and wait for its response (or its list of messages).
+    async def ask(
+        self, action: dict[str, Any], within: float, *, whole_list: bool | None = False
+    ) -> Any:
+        """Send an action and wait for its response (or its list of messages; None: a list if that
+        is what the answer begins, for panoramisk waits for ever for one that is refused).
 
         Raises TimeoutError, and ConnectionError when the connection goes meanwhile.
         """

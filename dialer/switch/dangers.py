@@ -9,6 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dialer.switch import names
 
 NEEDED_DISABLED = frozenset(
     {
@@ -29,13 +32,22 @@ LISTENERS = {
     "res_pjsip_history": "SIP messages, keys sent by SIP INFO among them",
     "res_hep_pjsip": "SIP messages, keys sent by SIP INFO among them",
     "res_hep": "SIP messages, keys sent by SIP INFO among them",
-    "app_chanspy": "calls to whoever listens in",
     "res_ari_events": "keys to programs that use ARI",
     "cel_custom": "call events",
 }
 """Modules that the product does not load, and what they give away."""
+SPY_MODULE = "app_chanspy"
+"""Loaded where agents work, and only there. ``spies`` sees what it does."""
+COACH_OPTIONS = "quWES"
+"""Of ChanSpy, for whoever speaks to a debtor keying in a card: W, the spy hears nothing."""
+WHISPER_OPTIONS = "quwES"
+"""Of ChanSpy, for a supervisor who speaks to an agent and hears the agent's leg. Neither has d,
+with which keys change the mode, nor r, which records."""
 
 _KEEPS_KEYS = re.compile(r"\b(Read|WaitExten|Background|BackGround|ReadExten|SendDTMF)\(")
+_SPIES = re.compile(r"\b(?:Chan|Exten)Spy\(", re.IGNORECASE)
+_OUR_SPIES = re.compile(rf"\bChanSpy\(\$\{{EXTEN\}},(?:{COACH_OPTIONS}|{WHISPER_OPTIONS})\)\s+\[")
+_CHANNEL_FIELDS = 14  # of `core show channels concise`
 _MOST_DEBUG = 3
 _UNREADABLE = "Asterisk's answer to `{}` is not understood"
 
@@ -180,24 +192,93 @@ def call_event_log(answer: str) -> list[str]:
     return [f"call event logging takes {', '.join(bad)}: enable = no in cel.conf"] if bad else []
 
 
-def modules(answer: str) -> list[str]:
-    """``module show``: modules that give keys away are not loaded."""
+def modules(answer: str, *, agents: bool = False) -> list[str]:
+    """``module show``: modules that give keys away are not loaded.
+
+    ``agents``: people work here, so one that lets listen in is there and is watched (``spies``).
+    """
     loaded = set(re.findall(r"^(\w+)\.so\b", answer, re.MULTILINE))
     if not loaded:
         return [_UNREADABLE.format("module show")]
+    listeners = dict(LISTENERS)
+    if not agents:
+        listeners[SPY_MODULE] = "calls to whoever listens in"
     return [
         f"the module {name} is loaded, which gives {what}: `module unload {name}.so`"
-        for name, what in LISTENERS.items()
+        for name, what in listeners.items()
         if name in loaded
     ]
 
 
 def dialplan(answer: str) -> list[str]:
-    """``dialplan show``: nothing in it turns keys into variables or extensions."""
+    """``dialplan show``: nothing in it turns keys into variables or extensions, and nobody listens
+    in but as the product's own contexts do."""
     if "contexts" not in answer:
         return [_UNREADABLE.format("dialplan show")]
     found = sorted(set(_KEEPS_KEYS.findall(answer)))
-    return [f"the dialplan uses {', '.join(found)}, which writes keys down"] if found else []
+    reasons = [f"the dialplan uses {', '.join(found)}, which writes keys down"] if found else []
+    if len(_SPIES.findall(answer)) != len(_OUR_SPIES.findall(answer)):
+        reasons.append("the dialplan has a ChanSpy that is not the product's: take it out")
+    return reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A row of ``core show channels concise``. ``bridge``: the id of the one it is in, or empty."""
+
+    name: str
+    application: str
+    data: str
+    bridge: str
+    unique_id: str
+
+    @property
+    def is_agents_leg(self) -> bool:
+        """An agent's browser or telephone; on those nobody keys a card in."""
+        own = tuple(f"PJSIP/{one}-" for one in (names.ENDPOINT_BROWSER, names.ENDPOINT_PHONES))
+        return self.name.startswith(own) or self.unique_id.startswith(names.LEG_PREFIX)
+
+
+def channels(answer: str) -> list[Channel]:
+    """``core show channels concise``. Raises ValueError for a row that is none."""
+    found = []
+    for row in filter(None, answer.splitlines()):
+        fields = row.split("!")
+        if len(fields) != _CHANNEL_FIELDS:
+            # An exclamation mark in a field may hide what a channel does.
+            raise ValueError(_UNREADABLE.format("core show channels concise"))
+        found.append(Channel(fields[0], fields[5], fields[6], fields[12], fields[13]))
+    return found
+
+
+def spies(answer: str) -> list[str]:
+    """``core show channels concise``: nobody listens to a call on which a card may be keyed in.
+
+    Left alone: who is heard and hears nothing (``COACH_OPTIONS``), and who hears an agent's leg
+    (``WHISPER_OPTIONS``), for no key comes to it: the debtor is out of the conference meanwhile.
+    """
+    present = channels(answer)
+    legs = {one.unique_id for one in present if one.is_agents_leg}
+    reasons = []
+    for one in present:
+        if not one.application.casefold().endswith("spy"):
+            continue
+        target, _, options = one.data.partition(",")
+        ours = one.application == "ChanSpy" and (
+            options == COACH_OPTIONS or (options == WHISPER_OPTIONS and target in legs)
+        )
+        if not ours:
+            reasons.append(f"{one.name} listens to calls ({one.application}): end it")
+    return reasons
+
+
+def in_company(channel: str, answer: str) -> str:
+    """``core show channels concise``: why keys of that channel may be heard by others; empty when
+    it is there and alone with Asterisk. Raises ValueError for an answer that is none."""
+    for one in channels(answer):
+        if one.name == channel:
+            return "the call is in a conference or bridge" if one.bridge else ""
+    return "the call is not among the channels"
 
 
 def recordings(answer: str) -> list[str] | None:

@@ -37,8 +37,8 @@ _QUESTIONS: dict[str, Callable[[str], list[str]]] = {
     "manager show settings": dangers.ami_settings,
     "manager show connected": dangers.ami_sessions,
     "cel show status": dangers.call_event_log,
-    "module show": dangers.modules,
     "dialplan show": dangers.dialplan,
+    "core show channels concise": dangers.spies,
 }
 
 
@@ -71,6 +71,8 @@ class Guard:
                     reasons.append(f"Asterisk does not confirm `{command}`")
             for command, judge in _QUESTIONS.items():
                 reasons += judge(self._ami.console(command, ANSWER_SECONDS))
+            loaded = self._ami.console("module show", ANSWER_SECONDS)
+            reasons += dangers.modules(loaded, agents=self._settings.agents)
             reasons += self._users()
         except (AmiFailed, ValueError) as error:
             reasons.append(f"Asterisk cannot be asked: {error}")
@@ -91,9 +93,18 @@ class Guard:
     def mute(self, channel: str) -> int:
         """Mute every recording of a channel in both directions; how many there are.
 
-        ``channel``: its name (``agi_channel``). Raises MuteFailed unless it is certain.
+        ``channel``: its name (``agi_channel``). Raises MuteFailed unless it is certain, and for a
+        channel that is in company: what is keyed in there others hear.
         """
-        return self._set_mute(channel, muted=True)
+        count = self._set_mute(channel, muted=True)
+        try:
+            told = self._ami.console("core show channels concise", ANSWER_SECONDS)
+            company = dangers.in_company(channel, told)
+        except (AmiFailed, ValueError) as error:
+            raise MuteFailed(f"who hears the channel cannot be told: {error}") from error
+        if company:
+            raise MuteFailed(company)
+        return count
 
     def unmute(self, channel: str) -> int:
         """Let the recordings go on. Raises MuteFailed."""

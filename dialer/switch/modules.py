@@ -84,10 +84,26 @@ _CODECS = (
 
 _BOTH = _PROTOCOLS + _SIDE_DOORS + _HTTP + _DATABASES + _SIP_EXTRAS + _OFFICE + _CODECS
 
-PRODUCT_NOLOAD = tuple(
-    sorted({*_BOTH, *_TRACES, "func_db", "app_db", "app_senddtmf", "app_milliwatt"})
+_PRODUCT = frozenset(
+    {*_BOTH, *_TRACES, "func_db", "app_db", "app_senddtmf", "app_milliwatt"},
 )
-"""The product keeps nothing in the AstDB and never sends a key."""
+"""The product keeps nothing in the AstDB and, without agents, never sends a key."""
+
+_AGENTS_NEED = frozenset(
+    {
+        # Browsers: SIP over a websocket, their codec.
+        *("res_http_websocket", "res_pjsip_transport_websocket"),
+        *("codec_opus_open_source", "res_format_attr_opus"),
+        # Conferences, whispering into one ear, music for who is held, keys sent into a call.
+        *("app_confbridge", "app_chanspy", "res_musiconhold", "app_senddtmf"),
+    }
+)
+
+
+def product_noload(agents: bool) -> tuple[str, ...]:
+    """What the product's Asterisk does not load; with ``agents`` people work here."""
+    return tuple(sorted(_PRODUCT - _AGENTS_NEED if agents else _PRODUCT))
+
 
 CARRIER_NOLOAD = tuple(
     sorted(
@@ -97,7 +113,6 @@ CARRIER_NOLOAD = tuple(
             "app_amd",
             "app_mixmonitor",
             "app_userevent",
-            "func_talkdetect",
             "res_tonedetect",
         }
     )

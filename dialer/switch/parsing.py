@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from dialer.domain import events as ev
-from dialer.domain.model import DetectionResult, Outcome
+from dialer.domain.model import AgentCallResult, DetectionResult, Outcome
 from dialer.switch import names
 
 Headers = Mapping[str, str]
@@ -99,8 +99,46 @@ def _user_event(headers: Headers) -> ev.CallEvent | None:
         reason = headers.get(names.H_REASON, "")
         return ev.Detected(attempt, at, DetectionResult(headers[names.H_RESULT]), reason)
     if kind == names.KIND_PAYMENT:
-        return None  # for those who watch a card being entered; the call itself is not moved on
+        return _payment(headers, attempt, at)
+    if kind == names.KIND_ESCALATED:
+        return ev.Escalated(
+            attempt,
+            at,
+            headers.get(names.H_SKILL, ""),
+            headers.get(names.H_REASON, ""),
+            int(headers.get(names.H_RANK, "0")),
+        )
+    if kind == names.KIND_QUEUE:
+        return ev.QueueEnded(attempt, at, AgentCallResult(headers[names.H_RESULT]))
+    if kind == names.KIND_ABANDONED:
+        return ev.AbandonedPlayed(attempt, at)
+    if kind == names.KIND_INBOUND:
+        return ev.InboundCommitted(attempt, at)
     raise ValueError("unknown kind")
+
+
+def _payment(headers: Headers, attempt: str, at: datetime) -> ev.CallEvent:
+    digits = headers.get(names.H_DIGITS, "")
+    return ev.PaymentProgress(
+        attempt,
+        at,
+        step=headers.get(names.H_STEP, ""),
+        digits=int(digits) if digits else None,
+        error=headers.get(names.H_ERROR, ""),
+        result=headers.get(names.H_RESULT, ""),
+    )
+
+
+def _conference_joined(headers: Headers) -> ev.CallEvent:
+    return ev.ConferenceJoined(
+        headers["Uniqueid"], moment(headers), headers["Conference"], headers["Channel"]
+    )
+
+
+def _conference_left(headers: Headers) -> ev.CallEvent:
+    return ev.ConferenceLeft(
+        headers["Uniqueid"], moment(headers), headers["Conference"], headers["Channel"]
+    )
 
 
 _MAKERS: dict[str, Callable[[Headers], ev.CallEvent | None]] = {
@@ -112,4 +150,6 @@ _MAKERS: dict[str, Callable[[Headers], ev.CallEvent | None]] = {
     "HangupRequest": _hangup_request,
     "Hangup": _hangup,
     "UserEvent": _user_event,
+    "ConfbridgeJoin": _conference_joined,
+    "ConfbridgeLeave": _conference_left,
 }

@@ -17,4 +17,5 @@ def prepare_product(settings: Settings, binary: AsteriskBinary) -> AsteriskInsta
 
 def product_ports(settings: Settings) -> list[tuple[str, str, int]]:
     """What it binds."""
-    return [("udp", settings.bind, settings.sip_port), ("tcp", "127.0.0.1", settings.ami_port)]
+    ports = [("udp", settings.bind, settings.sip_port), ("tcp", "127.0.0.1", settings.ami_port)]
+    return [*ports, ("tcp", settings.bind, settings.http_port)] if settings.agents else ports

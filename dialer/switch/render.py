@@ -23,8 +23,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dialer.config import ROOT, Settings
+from dialer.domain import queueing
 from dialer.domain.detection import TalkRules
-from dialer.switch import modules, names
+from dialer.switch import dangers, modules, names
+from dialer.switch.hold_sound import music_folder, silence_folder
 from dialer.switch.portable import AsteriskBinary
 from dialer.switch.trunks import TrunkError, TrunkFile
 
@@ -32,6 +34,10 @@ TEMPLATES = ROOT / "asterisk_conf"
 
 TALK = TalkRules()
 """What TALK_DETECT is told; the detector's own parameters."""
+
+MUSIC_SILENCE = names.MUSIC_SILENCE
+LONGEST_HOLD_SECONDS = 600
+"""A debtor who is held so long goes to the queue: the agent has forgotten, or the engine died."""
 
 KEY_TONES = {
     key: (row, column)
@@ -51,6 +57,7 @@ _COMMON = (
     "indications.conf",
     "cli_permissions.conf",
 )
+_AGENT_FILES = ("http.conf", "confbridge.conf", "musiconhold.conf")
 _EMPTY = ("acl.conf", "udptl.conf", "pjproject.conf", "features.conf", "ccss.conf")
 """Asterisk's defaults are meant; without the file it logs an error at each start."""
 _SECRET_FILES = ("manager.conf", "pjsip.conf")
@@ -65,8 +72,10 @@ _PRODUCT_FILTERS = (
     "^Event: Newstate.*ChannelState: 6",
     "^Event: DialState.*DialStatus: (RINGING|PROGRESS)",
 )
+_AGENT_FILTERS = ("^Event: Confbridge(Join|Leave)",)
 _CARRIER_FILTERS = (
-    "^Event: (Newchannel|Hangup|FullyBooted|Shutdown)",
+    # Talk: what debtors who wait for an agent begin to hear.
+    "^Event: (Newchannel|Hangup|ChannelTalkingStart|FullyBooted|Shutdown)",
     "^Event: Newstate.*ChannelState: 6",
 )
 _DISABLED_EVENTS = (
@@ -171,14 +180,16 @@ def render_product(settings: Settings, binary: AsteriskBinary, trunks: TrunkFile
     work with these settings.
     """
     trunks.check_against(settings)
+    folder = product_folder(settings)
     needed = {trunk.transport for trunk in trunks.trunks} | {"udp"}
     ports = {"udp": settings.sip_port, "tcp": settings.sip_port, "tls": settings.sip_port + 1}
     return _write_instance(
         settings,
         binary,
-        product_folder(settings),
+        folder,
         {
             **_values(settings, binary, "product"),
+            **(_agent_values(settings, folder) if settings.agents else {}),
             "bind": settings.bind,
             "transports": [{"protocol": p, "port": ports[p]} for p in sorted(needed)],
             "trunks": trunks.trunks,
@@ -200,8 +211,24 @@ def render_product(settings: Settings, binary: AsteriskBinary, trunks: TrunkFile
             "pjsip.conf": "pjsip.conf.j2",
             "extensions.conf": "extensions.conf.j2",
             "amd.conf": "amd.conf.j2",
+            **({name: f"agents/{name}.j2" for name in _AGENT_FILES} if settings.agents else {}),
         },
     )
+
+
+def _agent_values(settings: Settings, folder: Path) -> dict[str, Any]:
+    """What the templates of ``agents/`` need besides the others' values."""
+    return {
+        "http_port": settings.http_port,
+        "browser_password": settings.secret(names.SECRET_BROWSER_SIP),
+        "pay_agi": f"agi://{settings.agi_host}:{settings.payments_agi_port}",
+        "longest_hold_s": LONGEST_HOLD_SECONDS,
+        "cut_off": queueing.CUT_OFF,
+        "spy": {"coach": dangers.COACH_OPTIONS, "whisper": dangers.WHISPER_OPTIONS},
+        "music_dir": music_folder(settings.home, folder / "var" / "music"),
+        "silence": MUSIC_SILENCE,
+        "silence_dir": silence_folder(folder / "var" / "silence"),
+    }
 
 
 def render_carrier(
@@ -247,7 +274,8 @@ def _values(settings: Settings, binary: AsteriskBinary, which: str) -> dict[str,
         "max_files": min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536),
         "rtp_start": settings.carrier_rtp_start if carrier else settings.rtp_start,
         "rtp_end": settings.carrier_rtp_end if carrier else settings.rtp_end,
-        "noload": modules.CARRIER_NOLOAD if carrier else modules.PRODUCT_NOLOAD,
+        "noload": modules.CARRIER_NOLOAD if carrier else modules.product_noload(settings.agents),
+        "agents": settings.agents and not carrier,
         "ami_port": settings.carrier_ami_port if carrier else settings.ami_port,
         "ami_user": names.CARRIER_AMI_USER if carrier else settings.ami_user,
         "ami_secret": settings.secret(names.SECRET_CARRIER_AMI if carrier else names.SECRET_AMI),
@@ -256,10 +284,14 @@ def _values(settings: Settings, binary: AsteriskBinary, which: str) -> dict[str,
         "payments_ami_user": "" if carrier else settings.payments_ami_user,
         "payments_ami_secret": "" if carrier else settings.secret(names.SECRET_PAYMENTS_AMI),
         "disabled_events": _DISABLED_EVENTS,
-        "event_filters": _CARRIER_FILTERS if carrier else _PRODUCT_FILTERS,
+        "event_filters": _CARRIER_FILTERS if carrier else _product_filters(settings),
         "console_users": () if carrier else _console_users(),
         "denied_commands": DENIED_COMMANDS,
     }
+
+
+def _product_filters(settings: Settings) -> tuple[str, ...]:
+    return (*_PRODUCT_FILTERS, *(_AGENT_FILTERS if settings.agents else ()))
 
 
 def _console_users() -> tuple[str, ...]:

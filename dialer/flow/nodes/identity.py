@@ -5,12 +5,12 @@ The digits typed are compared here and go nowhere else: they are noted as ``x`` 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from dialer.flow.nodes.base import Exit, ExitKind, Go, Move, NodeName, Spoken, unexpected
-from dialer.flow.nodes.question import Question, Retry, leave
+from dialer.flow.nodes.question import Question, Retry
 from dialer.flow.values import ConfirmIdentity, Input, Keys, NoteKey, State, TimedOut
 
 FACTOR_DIGITS = 4
@@ -26,6 +26,8 @@ class Identity(Question):
     """``matched`` is the only way to what discloses. ``attempts`` entries that do not match end
     it. ``unavailable``: the document has no four digits. A key of ``keys`` counts when it is
     pressed alone (then a time-out or ``#``)."""
+
+    in_vain: ClassVar[str] = "no_identity"
 
     type: Literal["identity"]
     matched: NodeName
@@ -46,7 +48,7 @@ class Identity(Question):
     def enter(self, name: str, state: State) -> Move:
         """Ask, unless there is nothing to compare with."""
         if state.known.factor is None and self.unavailable is not None:
-            return Go(state.with_(typed=""), self.unavailable)
+            return Go(state.with_(typed="", why=self.in_vain), self.unavailable)
         return super().enter(name, state)
 
     def answer(self, name: str, state: State, given: Input) -> Move:
@@ -68,7 +70,7 @@ class Identity(Question):
         missed = state.missed + 1
         if missed < self.attempts:
             return self.ask(name, state.with_(missed=missed), self.on_no_match.say, noted)
-        return leave(name, state, self.on_no_match, noted)
+        return self.leave(name, state, self.on_no_match, noted)
 
     def exits(self) -> tuple[Exit, ...]:
         """Matched, not matched, no key, and the keys of its own."""

@@ -13,7 +13,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dialer.domain.model import Outcome
 from dialer.domain.payment import (
+    CARD_FIELDS,
     DEFAULT_TIMES,
+    UNHEARD,
     AmountChoice,
     Brand,
     FieldUse,
@@ -88,17 +90,20 @@ ERRORS_AT: dict[PayStep, frozenset[PayError]] = {
     PayStep.POSTAL_CODE: frozenset({PayError.INVALID_POSTAL_CODE}),
 }
 """Errors of one step alone."""
-ANYWHERE = frozenset({PayError.INPUT_TIMEOUT, PayError.INPUT_MATCHING_FAILED, PayError.KEYS_LOST})
+ANYWHERE = frozenset({PayError.INPUT_TIMEOUT, PayError.INVALID_KEY, PayError.KEYS_LOST})
 """Errors of every step that waits for keys."""
+MATCHING = frozenset({PayError.INPUT_MATCHING_FAILED})
+"""Errors of fields that are keyed in twice."""
 DECLINES = frozenset({PayError.DECLINED_SOFT, PayError.DECLINED_HARD})
 AMOUNT_STEPS = (PayStep.AMOUNT_CHOICE, PayStep.AMOUNT, PayStep.AGREE)
 
 
-def errors_at(step: PayStep) -> frozenset[PayError]:
-    """The errors that select prompts at a step."""
+def errors_at(step: PayStep, *, twice: bool = False) -> frozenset[PayError]:
+    """The errors that select prompts at a step; ``twice``: it is keyed in twice."""
     if step is PayStep.RESULT:
         return DECLINES
-    return ERRORS_AT.get(step, frozenset()) | (ANYWHERE if step in ASKED else frozenset())
+    of_asked = ANYWHERE if step in ASKED else frozenset()
+    return ERRORS_AT.get(step, frozenset()) | of_asked | (MATCHING if twice else frozenset())
 
 
 def _step(value: Any) -> Any:
@@ -128,6 +133,7 @@ class PayPrompt(Strict):
     error: Annotated[tuple[PayError, ...], BeforeValidator(_as_list)] = ()
     attempt: Annotated[tuple[Attempt, ...], BeforeValidator(_as_list)] = ()
     card_type: Annotated[tuple[Brand, ...], BeforeValidator(_as_list)] = ()
+    second_entry: bool = False
 
     @property
     def word(self) -> str:
@@ -136,7 +142,8 @@ class PayPrompt(Strict):
 
     def rule(self) -> PromptRule:
         """As the conversation takes it."""
-        return PromptRule(self.for_, self.say, self.error, self.attempt, self.card_type)
+        named = (self.error, self.attempt, self.card_type)
+        return PromptRule(self.for_, self.say, *named, second_entry=self.second_entry)
 
 
 class Pay(Node):
@@ -160,6 +167,7 @@ class Pay(Node):
     attempts: Annotated[Attempt | dict[PayStep, Attempt], ByStep] = 3
     first_timeout: Annotated[First | dict[PayStep, First] | None, ByStep] = None
     inter_timeout: Annotated[Between | dict[PayStep, Between] | None, ByStep] = None
+    require_matching_inputs: Annotated[tuple[Step, ...], BeforeValidator(_as_list)] = ()
     submissions: int = Field(2, ge=1, le=3)
     prompts: tuple[PayPrompt, ...] = ()
 
@@ -177,9 +185,17 @@ class Pay(Node):
     @model_validator(mode="after")
     def _can_be(self) -> Self:
         """What can never be heard or asked is a mistake of the author."""
-        for name, given in (("amounts", self.amounts), ("brands", self.brands)):
+        for name in ("amounts", "brands", "require_matching_inputs"):
+            given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ValueError(f"{name}: one is there twice: remove it")
+        for step in self.require_matching_inputs:
+            if step not in CARD_FIELDS:
+                known = ", ".join(map(_word, CARD_FIELDS))
+                raise ValueError(
+                    f"require_matching_inputs: {_word(step)} is no field of a card: use {known}"
+                )
+            self._is_asked("require_matching_inputs", step)
         for name in ("attempts", "first_timeout", "inter_timeout"):
             given_by_step = getattr(self, name)
             for step in given_by_step if isinstance(given_by_step, dict) else ():
@@ -188,7 +204,9 @@ class Pay(Node):
                 self._is_asked(name, step)
         for prompt in self.prompts:
             self._can_be_said(prompt)
-        selectors = Counter((p.for_, p.error, p.attempt, p.card_type) for p in self.prompts)
+        selectors = Counter(
+            (p.for_, p.error, p.attempt, p.card_type, p.second_entry) for p in self.prompts
+        )
         for (step, *_), count in selectors.items():
             if count > 1:
                 raise ValueError(f"prompts: two for {_word(step)} fit the same: make them one")
@@ -214,8 +232,20 @@ class Pay(Node):
     def _can_be_said(self, prompt: PayPrompt) -> None:
         step, word = prompt.for_, _word(prompt.for_)
         self._is_asked("prompts", step)
-        possible = errors_at(step)
+        twice = step in self.require_matching_inputs
+        if prompt.second_entry and not twice:
+            raise ValueError(
+                f"prompts: {word} is keyed in once: add it to require_matching_inputs, or remove"
+                " second_entry"
+            )
+        # Of entries that differ, or of one that is wrong, the first is asked anew.
+        possible = UNHEARD if prompt.second_entry else errors_at(step, twice=twice)
         for error in prompt.error:
+            if error in MATCHING and step in CARD_FIELDS and not twice:
+                raise ValueError(
+                    f"prompts: {word} is keyed in once: add it to require_matching_inputs, or"
+                    f" remove {error.value}"
+                )
             if error not in possible:
                 known = ", ".join(sorted(possible)) or "none"
                 raise ValueError(f"prompts: {word} never has {error.value}: its errors are {known}")
@@ -248,6 +278,7 @@ class Pay(Node):
             times={step: self._times_at(step) for step in ASKED},
             submissions=self.submissions,
             prompts=tuple(prompt.rule() for prompt in self.prompts),
+            matching=self.require_matching_inputs,
         )
 
     def _times_at(self, step: PayStep) -> PayTimes:
@@ -273,7 +304,11 @@ class Pay(Node):
         """How often the debtor can be asked in one visit: the amount once, the card for each
         submission."""
         once = sum(self._attempts_at(step) for step in AMOUNT_STEPS)
-        each = sum(self._attempts_at(step) for step in ASKED if step not in AMOUNT_STEPS)
+        each = sum(
+            self._attempts_at(step) * (2 if step in self.require_matching_inputs else 1)
+            for step in ASKED
+            if step not in AMOUNT_STEPS
+        )
         return once + self.submissions * each
 
     def enter(self, name: str, state: State) -> Move:

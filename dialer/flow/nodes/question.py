@@ -51,6 +51,8 @@ class Question(Node):
     """A node that waits for keys."""
 
     question: ClassVar[bool] = True
+    in_vain: ClassVar[str] = ""
+    """What a question that came to nothing is called; its node's name where it has no word."""
 
     say: SpokenList = Field(min_length=1)
     keys: KeyMap = Field(default_factory=dict)
@@ -100,7 +102,13 @@ class Question(Node):
         asked = state.asked + 1
         if asked < self.tries:
             return self.ask(name, state.with_(asked=asked), way.say, *noted)
-        return leave(name, state, way, *noted)
+        return self.leave(name, state, way, *noted)
+
+    def leave(self, name: str, state: State, way: Retry, *noted: Command) -> Go:
+        """The way out after the last try; a flow that passed the validator always has one."""
+        if way.then is None:
+            raise FlowError(f"node {name}: no way out after the last try; add its `then`")
+        return Go(state.with_(why=self.in_vain or name), way.then, noted)
 
     def press(self, name: str, state: State, key: str, wrong: Retry) -> Move:
         """A key with a meaning of its own, or one that has none."""
@@ -110,7 +118,7 @@ class Question(Node):
             return self.ask(name, state.with_(repeated=state.repeated + 1), (), noted)
         if target is None or target == REPEAT:
             return self.fail(name, state, wrong, noted)
-        return Go(state, target, (noted,))
+        return Go(state.with_(why=name), target, (noted,))
 
     def key_exits(self) -> tuple[Exit, ...]:
         """The ways out by a key; a repeat leads nowhere else."""
@@ -123,10 +131,3 @@ class Question(Node):
     def spoken(self) -> tuple[Spoken, ...]:
         """The question, and what is said after a time-out."""
         return (*self.say, *self.on_timeout.say)
-
-
-def leave(name: str, state: State, way: Retry, *noted: Command) -> Go:
-    """The way out after the last try; a flow that passed the validator always has one."""
-    if way.then is None:
-        raise FlowError(f"node {name}: no way out after the last try; add its `then`")
-    return Go(state, way.then, noted)
