@@ -98,7 +98,8 @@ def recognised(header: Sequence[str]) -> int:
 
 
 def find_columns(header: Sequence[str], told: Mapping[str, Sequence[str]]) -> Columns:
-    """The columns of every field. ``told``: field to header names (or ``#3``) that decide.
+    """The columns of every field. ``told``: field to header names (or ``#3``) that decide; an
+    empty list: the file does not have it, whatever its columns are called.
 
     Raises ImportFileError naming what is missing, doubtful (two columns that could be the
     amount) or told wrongly.
@@ -111,7 +112,8 @@ def find_columns(header: Sequence[str], told: Mapping[str, Sequence[str]]) -> Co
     for name, texts in told.items():
         if name not in FIELDS:
             raise ImportFileError(f"--map {name}=...: the fields are {', '.join(FIELDS)}")
-        found[name] = [_place(header, name, text) for text in texts]
+        if texts:
+            found[name] = [_place(header, name, text) for text in texts]
     _one_each(header, found, told)
     if "name" not in found and "surname" in found:
         found["name"] = []

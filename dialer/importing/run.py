@@ -148,10 +148,10 @@ def import_file(
     kind = inspect_file(path, options.encoding)
     before = _stamp(path)
     with ExitStack() as stack:
-        table = _open(path, kind, options, stack)
+        table = open_table(path, kind, options, stack)
         header_line, columns = find_header(table, options.columns)
         found = scan(table, header_line, columns, lambda n: progress("reading", n, None))
-        rules = _rules(table, columns, found, options, sink.country)
+        rules = settle_rules(table, columns, found, options, sink.country)
         reader = RowReader(columns, rules)
         wrong: set[int] = set()
         if found.suspects:
@@ -184,7 +184,8 @@ def import_file(
     return summary
 
 
-def _open(path: Path, kind: FileKind, options: Options, stack: ExitStack) -> Table:
+def open_table(path: Path, kind: FileKind, options: Options, stack: ExitStack) -> Table:
+    """The file as rows; ``stack`` closes it. Raises ImportFileError."""
     if kind.kind == "xlsx":
         book = Workbook(path, options.sheet)
         stack.callback(book.close)
@@ -194,9 +195,10 @@ def _open(path: Path, kind: FileKind, options: Options, stack: ExitStack) -> Tab
     return open_delimited(path, kind.encoding, options.delimiter)
 
 
-def _rules(
+def settle_rules(
     table: Table, columns: Columns, found: Findings, options: Options, country: str
 ) -> Rules:
+    """How its cells are read. Raises ImportFileError where the file does not tell."""
     if not found.rows:
         raise ImportFileError("the file has a header row and no rows below it")
     if "currency" not in columns.positions and options.currency is None and not found.signed:

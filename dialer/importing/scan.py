@@ -48,10 +48,17 @@ class Findings:
 
 def find_header(table: Table, told: Mapping[str, Sequence[str]]) -> tuple[int, Columns]:
     """The line of the header row, and its columns. Raises ImportFileError."""
+    header = header_row(table, told)
+    return header.line, find_columns([cell_text(cell).strip() for cell in header.cells], told)
+
+
+def header_row(table: Table, told: Mapping[str, Sequence[str]]) -> RawRow:
+    """The row that names most columns, else the first. Raises ImportFileError."""
     first = list(islice(table.rows(), HEADER_WITHIN))
     if not first:
         raise ImportFileError("the file has no rows")
-    wanted = {simplify(text) for texts in told.values() for text in texts}
+    # A number (#3) names no title: a cell 3 further down would be taken for one.
+    wanted = {simplify(text) for texts in told.values() for text in texts if text[:1] != "#"}
 
     def named(row: RawRow) -> int:
         texts = [cell_text(cell) for cell in row.cells]
@@ -62,7 +69,7 @@ def find_header(table: Table, told: Mapping[str, Sequence[str]]) -> tuple[int, C
     header = best if named(best) else first[0]
     if header.broken:
         raise ImportFileError(f"the header row (line {header.line}) is broken: {header.broken}")
-    return header.line, find_columns([cell_text(cell).strip() for cell in header.cells], told)
+    return header
 
 
 def rows_below(table: Table, header_line: int) -> Iterator[RawRow]:

@@ -16,6 +16,7 @@ from jinja2 import StrictUndefined, TemplateError, UndefinedError
 from jinja2.sandbox import SandboxedEnvironment
 
 from dialer.config import ROOT
+from dialer.messaging.text_says import TextSays
 
 FOLDER = ROOT / "ivr_flows" / "messages"
 LONGEST = 1600  # Twilio takes no longer one
@@ -55,25 +56,37 @@ def render_message(
     if found is None:
         known = ", ".join(sorted(_texts(folder, language)))
         raise MessageTemplateError(
-            f"there is no message template {template!r} in {language!r}: use one of {known}, "
-            f"or write it into {folder.name}/{language}.yaml"
+            TextSays.NO_TEMPLATE.say(
+                template=template,
+                language=language,
+                known=known,
+                file=f"{folder.name}/{language}.yaml",
+            )
         )
+    return fill_in(found, template, language, values)
+
+
+def fill_in(source: str, template: str, language: str, values: Mapping[str, str]) -> str:
+    """A text as it is written, filled in, on one line. Raises MessageTemplateError."""
     try:
-        text = _JINJA.from_string(found).render({k: _flat(v) for k, v in values.items()})
+        text = _JINJA.from_string(source).render({k: _flat(v) for k, v in values.items()})
     except UndefinedError as error:
         raise MessageTemplateError(
-            f"message template {template!r} in {language!r}: {error.message}; "
-            f"it may use {', '.join(sorted(VALUES | AFTER_PAYMENT.get(template, {}).keys()))}"
+            TextSays.NO_SUCH_PLACE.say(
+                template=template,
+                language=language,
+                why=error.message,
+                known=", ".join(sorted(VALUES | AFTER_PAYMENT.get(template, {}).keys())),
+            )
         ) from error
     except TemplateError as error:
         raise MessageTemplateError(
-            f"message template {template!r} in {language!r} is no valid template: {error.message}"
+            TextSays.NOT_VALID_IN.say(template=template, language=language, why=error.message)
         ) from error
     text = _flat(text)
     if not text or len(text) > LONGEST:
         raise MessageTemplateError(
-            f"message template {template!r} in {language!r} gives {len(text)} characters: "
-            f"a message has 1 to {LONGEST}"
+            TextSays.LENGTH.say(template=template, language=language, count=len(text), most=LONGEST)
         )
     return text
 
@@ -113,10 +126,7 @@ def _texts(folder: Path, language: str) -> Mapping[str, str]:
         if path.is_file():
             return _load(path, path.stat().st_mtime_ns)
     known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
-    raise MessageTemplateError(
-        f"there are no message texts in {language!r} in {folder} (there are: {known}): "
-        f"write {language}.yaml beside them"
-    )
+    raise MessageTemplateError(TextSays.NO_TEXTS.say(language=language, folder=folder, known=known))
 
 
 @lru_cache(maxsize=32)
@@ -124,12 +134,12 @@ def _load(path: Path, _changed: int) -> Mapping[str, str]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MessageTemplateError(f"{path} cannot be read: {error}") from error
+        raise MessageTemplateError(TextSays.UNREADABLE.say(file=path, why=error)) from error
     if not isinstance(content, dict):
-        raise MessageTemplateError(f"{path}: write a mapping of template names")
+        raise MessageTemplateError(TextSays.A_MAPPING.say(file=path))
     texts = {}
     for name, entry in content.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-            raise MessageTemplateError(f"{path}: {name} needs a 'text'")
+            raise MessageTemplateError(TextSays.NEEDS_TEXT.say(file=path, name=name))
         texts[str(name)] = entry["text"]
     return texts

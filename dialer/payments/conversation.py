@@ -32,8 +32,10 @@ from dialer.payments.conversation_asking import (
     Next,
     anew,
     ask,
+    ask_once_more,
     failed,
     finish,
+    is_keyed_twice,
     keys_of,
     least_part,
     major_unit,
@@ -48,6 +50,7 @@ from dialer.payments.conversation_values import (
     AskKey,
     Began,
     Chosen,
+    Entry,
     FieldKeyed,
     Finish,
     ForgetCard,
@@ -126,7 +129,7 @@ def _answered(talk: Talk, given: Given) -> Next:
             return finish(talk, PayResult.CALLER_INTERRUPTED_WITH_STAR, "pay_left")
         case Chosen(key) if keys_of(talk):
             if len(key) != 1 or key not in keys_of(talk):
-                return failed(talk, PayError.INPUT_MATCHING_FAILED)
+                return failed(talk, PayError.INVALID_KEY)
             return _chose(talk, key)
         case AmountKeyed(major) if talk.question is Question.AMOUNT:
             return _amount_keyed(talk, major)
@@ -245,10 +248,13 @@ def _card(talk: Talk, *before: str) -> Next:
 
 def _field_keyed(talk: Talk, given: FieldKeyed) -> Next:
     if given.problem is not None:
-        return failed(talk, given.problem)
-    if talk.question is Question.NUMBER:
-        if given.brand is None or given.last_four is None or len(given.last_four) != 4:
-            raise ValueError("an accepted card number comes with its brand and last four digits")
+        return failed(talk.with_(second=False), given.problem)
+    number = talk.question is Question.NUMBER
+    if number and (given.brand is None or given.last_four is None or len(given.last_four) != 4):
+        raise ValueError("an accepted card number comes with its brand and last four digits")
+    if is_keyed_twice(talk) and not talk.second and not given.left_out:
+        return ask_once_more(talk)
+    if number:
         talk = talk.with_(brand=given.brand, last_four=given.last_four)
     for question in FIELDS[FIELDS.index(talk.question) + 1 :]:
         if use_of(talk, question) is not FieldUse.FORBIDDEN:
@@ -361,8 +367,8 @@ def _hung_up(talk: Talk) -> Next:
 
 
 __all__ = [
-    "Again", "AmountKeyed", "AskAmount", "AskField", "AskKey", "Began", "Chosen", "FieldKeyed",
-    "Finish", "ForgetCard", "Given", "HungUp", "KeysLost", "Leave", "Line", "NoKey", "Note",
-    "PayCommand", "PayCommands", "Question", "Refused", "Say", "Submit", "Submitted", "Talk",
-    "Value", "step",
+    "Again", "AmountKeyed", "AskAmount", "AskField", "AskKey", "Began", "Chosen", "Entry",
+    "FieldKeyed", "Finish", "ForgetCard", "Given", "HungUp", "KeysLost", "Leave", "Line", "NoKey",
+    "Note", "PayCommand", "PayCommands", "Question", "Refused", "Say", "Submit", "Submitted",
+    "Talk", "Value", "step",
 ]  # fmt: skip

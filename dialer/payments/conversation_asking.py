@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dialer.domain.currency import minor_digits
 from dialer.domain.payment import (
+    UNHEARD,
     AmountChoice,
     FieldUse,
     PayError,
@@ -20,6 +21,7 @@ from dialer.payments.conversation_values import (
     AskAmount,
     AskField,
     AskKey,
+    Entry,
     Finish,
     ForgetCard,
     Line,
@@ -114,17 +116,36 @@ def say(talk: Talk, prompts: Iterable[str]) -> PayCommands:
 
 def ask(talk: Talk, question: Question, *before: str) -> Next:
     """Go to a question: note it, say what comes before, ask."""
-    talk = talk.with_(question=question)
+    return _asked(talk.with_(question=question, second=False), *before)
+
+
+def ask_once_more(talk: Talk) -> Next:
+    """The same field a second time: both entries must be the same."""
+    return _asked(talk.with_(second=True))
+
+
+def is_keyed_twice(talk: Talk) -> bool:
+    """Whether the field in question must be keyed in twice."""
+    return STEP_OF[talk.question] in talk.spec.matching
+
+
+def _asked(talk: Talk, *before: str) -> Next:
+    question = talk.question
     note = Note(STEP_OF[question], talk.agreed, talk.last_four)
     lines = (*before, *_opening(talk, None), *_options(talk))
     return talk, (note, *say(talk, lines), _asking(talk))
 
 
 def failed(talk: Talk, error: PayError) -> Next:
-    """An answer came to nothing: once more, or the end of it."""
+    """An answer came to nothing: once more, or the end of it.
+
+    Of two entries that differ nobody knows which one was wrong: the field begins anew. Where only
+    the second one was not heard, the first one still counts.
+    """
     question = talk.question
     count = talk.failures.get(question, 0) + 1
-    talk = talk.with_(failures={**talk.failures, question: count})
+    second = talk.second and error in UNHEARD
+    talk = talk.with_(failures={**talk.failures, question: count}, second=second)
     note = Note(STEP_OF[question], talk.agreed, talk.last_four, error)
     if count >= talk.spec.attempts_at(STEP_OF[question]):
         after, commands = _given_up(talk)
@@ -134,11 +155,12 @@ def failed(talk: Talk, error: PayError) -> Next:
 
 
 def anew(talk: Talk) -> Next:
-    """`*`: the same once more, without reproach."""
+    """`*`: the same once more, without reproach; a field that is keyed in twice from its first
+    entry, for that may be what was wrong."""
     count = talk.repeats.get(talk.question, 0) + 1
     if count > MOST_REPEATS:
-        return failed(talk, PayError.INPUT_MATCHING_FAILED)
-    talk = talk.with_(repeats={**talk.repeats, talk.question: count})
+        return failed(talk, PayError.INVALID_KEY)
+    talk = talk.with_(repeats={**talk.repeats, talk.question: count}, second=False)
     lines = ("pay_anew", *_opening(talk, None), *_options(talk))
     return talk, (*say(talk, lines), _asking(talk))
 
@@ -188,8 +210,14 @@ def _asking(talk: Talk) -> PayCommand:
     if talk.question is Question.AMOUNT:
         return AskAmount(times)
     if talk.question in FIELDS:
-        return AskField(step, times, talk.brand, use_of(talk, talk.question))
+        return AskField(step, times, talk.brand, use_of(talk, talk.question), _entry(talk))
     return AskKey(step, keys_of(talk), times)
+
+
+def _entry(talk: Talk) -> Entry:
+    if not is_keyed_twice(talk):
+        return Entry.ONLY
+    return Entry.SECOND if talk.second else Entry.FIRST
 
 
 def use_of(talk: Talk, question: Question) -> FieldUse:
@@ -210,7 +238,9 @@ def _opening(talk: Talk, error: PayError | None) -> tuple[str, ...]:
         return _declined_prompts(talk) if error is None else (ERROR_PROMPTS[error],)
     if question is Question.RESUME:  # the rules of the node are for the amount asked anew
         return (() if error is None else (ERROR_PROMPTS[error],)) + ("pay_resume",)
-    return question_prompts(talk.spec, step, _default(talk, attempt), error, attempt, talk.brand)
+    default = _default(talk, attempt)
+    brand, second = talk.brand, talk.second
+    return question_prompts(talk.spec, step, default, error, attempt, brand, second=second)
 
 
 def _default(talk: Talk, attempt: int) -> str:
@@ -223,7 +253,7 @@ def _default(talk: Talk, attempt: int) -> str:
         case Question.CONFIRM:
             token = "_token" if talk.spec.mode is PaymentMode.TOKENISE else ""
             return f"pay_confirm{token}{again}"
-    return field_prompt(STEP_OF[talk.question], attempt, talk.brand)
+    return field_prompt(STEP_OF[talk.question], attempt, talk.brand, second=talk.second)
 
 
 def _declined_prompts(talk: Talk) -> tuple[str, ...]:
@@ -247,7 +277,7 @@ def _options(talk: Talk) -> tuple[str, ...]:
             return ("pay_confirm_anew", *person)
         case Question.SECURITY_CODE | Question.POSTAL_CODE:
             optional = use_of(talk, talk.question) is FieldUse.OPTIONAL
-            return ("pay_optional",) if optional else ()
+            return ("pay_optional",) if optional and not talk.second else ()
         case Question.DECLINED:
             hard = talk.declined is PaymentOutcome.DECLINED_HARD
             retry = ("pay_other_card" if hard else "pay_retry",) if may_retry(talk) else ()

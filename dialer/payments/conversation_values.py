@@ -67,13 +67,15 @@ class AmountKeyed:
 class FieldKeyed:
     """The verdict on the answer to ``AskField`` (see ``entry.judge``).
 
-    ``brand`` and ``last_four`` with an accepted card number only.
+    ``brand`` and ``last_four`` with an accepted card number only. ``left_out``: an optional field
+    was answered with nothing, so there is nothing to key in a second time.
     """
 
     step: PayStep
     problem: PayError | None = None
     brand: Brand | None = None
     last_four: str | None = None
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +173,21 @@ class AskAmount:
     times: PayTimes
 
 
+class Entry(StrEnum):
+    """Which of the times it is that a field is keyed in."""
+
+    ONLY = "only"
+    FIRST = "first"  # of two that must be the same
+    SECOND = "second"
+
+
 @dataclass(frozen=True, slots=True)
 class AskField:
     """A field of the card; what was kept of this field before is wiped first.
 
     ``brand``: of the number before it. ``use``: required, or optional (`#` alone leaves it out).
+    ``entry``: a FIRST one is kept until the SECOND one was held against it, and for nothing else;
+    where they differ both are wiped, and that is the problem (``input-matching-failed``).
     Answers: FieldKeyed, NoKey, Again, Leave, KeysLost.
     """
 
@@ -183,6 +195,7 @@ class AskField:
     times: PayTimes
     brand: Brand | None = None
     use: FieldUse = FieldUse.REQUIRED
+    entry: Entry = Entry.ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +263,7 @@ class Talk:
     round, by question: answers that came to nothing, and `*`. A decline or "once more" at the
     confirmation starts another round of the card; ``redone`` counts those that were asked for at
     the confirmation, ``submitted`` the submissions. ``card``: something of a card may be held.
+    ``second``: the field in question was keyed in once and is to be keyed in once more.
     """
 
     question: Question = Question.START
@@ -265,6 +279,7 @@ class Talk:
     reconsidered: int = 0
     submitted: int = 0
     card: bool = False
+    second: bool = False
     auth_code: str | None = None
     declined: PaymentOutcome | None = None
     gone: bool = False

@@ -97,6 +97,14 @@ def amount_of(digits: bytes | bytearray) -> int | None:
     return int(bytes(digits)) if 1 <= len(digits) <= AMOUNT_LONGEST else None
 
 
+def same(step: PayStep, first: bytes | bytearray, second: bytes | bytearray, today: date) -> bool:
+    """Whether two entries of a field say the same; 914 is the month that 0914 is."""
+    if step is PayStep.EXPIRATION_DATE:
+        found = card.expiry_of(first, today)
+        return isinstance(found, Expiry) and found == card.expiry_of(second, today)
+    return first == second
+
+
 def judge(
     asked: AskField, digits: bytes | bytearray, accepted: Collection[Brand], today: date
 ) -> FieldKeyed:
@@ -122,10 +130,10 @@ def judge(
             problem = card.postal_code_problem(digits, asked.use)
         case _:
             raise ValueError(f"{asked.step} is no field of a card")
-    return FieldKeyed(asked.step, problem)
+    return FieldKeyed(asked.step, problem, left_out=problem is None and not digits)
 
 
 __all__ = [
     "Rule", "Verdict", "amount", "amount_of", "card_number", "expiry", "judge",
-    "one_key", "postal_code", "rule_for", "security_code",
+    "one_key", "postal_code", "rule_for", "same", "security_code",
 ]  # fmt: skip

@@ -7,6 +7,8 @@ and slower. A node may replace what is asked, what was wrong, or what came of it
   has; the one that names most of the three wins, of equals the first;
 - a rule that names errors replaces the line about the error and the question, one that does not
   replaces the question alone;
+- the second entry of a field that is keyed in twice has rules of its own (``second_entry``): what
+  asks for the first one would leave the debtor in the dark about why it is asked again;
 - at the result a rule without errors is for a payment that was made, never for a decline;
 - what else may be pressed (another amount, a person, a link) is always said behind it, for it
   depends on what is there.
@@ -20,7 +22,7 @@ from dialer.domain.model import Money
 from dialer.domain.payment import Brand, PayError, PaySpec, PayStep, PromptRule
 from dialer.flow.errors import FlowError
 from dialer.flow.fragments import Fragment
-from dialer.flow.pay_prompts import AMEX, ERROR_PROMPTS, FIELD_PROMPTS, REPROMPTS
+from dialer.flow.pay_prompts import AMEX, ERROR_PROMPTS, FIELD_PROMPTS, REPROMPTS, SECOND_PROMPTS
 from dialer.flow.prompts import Prompts
 from dialer.flow.words import say_amount, say_brand, say_code, say_digits
 from dialer.payments.conversation_values import Value
@@ -28,21 +30,24 @@ from dialer.payments.conversation_values import Value
 
 def question_prompts(
     spec: PaySpec, step: PayStep, default: str, error: PayError | None, attempt: int,
-    brand: Brand | None,
+    brand: Brand | None, *, second: bool = False,
 ) -> tuple[str, ...]:  # fmt: skip
     """What is said to ask: about the error first, then the question, ``default`` unless a rule
-    of the node says otherwise. ``attempt`` counts from 1."""
-    rule = best_rule(spec.prompts, step, error, attempt, brand)
+    of the node says otherwise. ``attempt`` counts from 1; ``second``: it is a second entry."""
+    rules = [rule for rule in spec.prompts if rule.second_entry is second]
+    rule = best_rule(rules, step, error, attempt, brand)
     if rule is not None and rule.errors:
         return rule.say
     about = () if error is None else (ERROR_PROMPTS[error],)
     return about + ((default,) if rule is None else rule.say)
 
 
-def field_prompt(step: PayStep, attempt: int, brand: Brand | None) -> str:
+def field_prompt(step: PayStep, attempt: int, brand: Brand | None, *, second: bool = False) -> str:
     """The default prompt of a field at an attempt, from 1."""
     amex = step is PayStep.SECURITY_CODE and brand is Brand.AMEX
     again = REPROMPTS[min(attempt, len(REPROMPTS)) - 1]
+    if second:
+        return SECOND_PROMPTS[step] + again
     return (AMEX if amex else FIELD_PROMPTS[step]) + again
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from dialer.payments.gateway import GatewayError
+from dialer.tls import trusted
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_ANSWER = 1_000_000  # bytes
@@ -81,7 +82,10 @@ def exchange(
     quiet()
     local = urlsplit(url).hostname in LOOPBACK
     try:
-        with httpx.Client(timeout=seconds, trust_env=not local, follow_redirects=False) as client:
+        with httpx.Client(
+            timeout=seconds, trust_env=not local, verify=trusted(trust_env=not local),
+            follow_redirects=False,
+        ) as client:  # fmt: skip
             response = client.request(method, url, content=body, headers=dict(headers or {}))
             received = response.content[:LONGEST_ANSWER]
             return Exchange(response.status_code, received, dict(response.headers))

@@ -48,6 +48,7 @@ from dialer.payments.gateways import redsys_notice as notice
 from dialer.payments.gateways import redsys_wire as wire
 from dialer.payments.gateways.http import LOOPBACK, Trouble, ask_json, quiet
 from dialer.switch import names
+from dialer.tls import trusted
 
 NAME = "redsys"
 PAYGOLD_DONE = "9998"
@@ -333,7 +334,9 @@ class Redsys:
         local = urlsplit(self._base).hostname in LOOPBACK
         url = f"{self._base}{wire.QUERY_PATH}"
         try:
-            with httpx.Client(timeout=self._seconds, trust_env=not local) as client:
+            with httpx.Client(
+                timeout=self._seconds, trust_env=not local, verify=trusted(trust_env=not local)
+            ) as client:
                 answer = client.post(url, content=body, headers=dict(headers))
             return wire.read_query(answer.content) if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, wire.BadAnswer):

@@ -1,0 +1,1 @@
+"""Webhooks on their way out: which addresses may be reached, the signature, the sending."""
