@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response
+from flask import Flask, Response, request
+from flask_wtf.csrf import CSRFError
 from sqlalchemy import Engine, text
 from werkzeug.exceptions import HTTPException
 
 from dialer.config import Settings
+from dialer.desk.wire import desk_redis
 from dialer.health import health_app
 from dialer.logs import get_logger
 from dialer.store.db import open_database
+from web.access import doors, refusals
+from web.access.rules import OWN_DOORS
+from web.agents_api import agents_api
+from web.agents_events import Streams
+from web.api_parts import Desk, explain
 from web.gateway_hooks import gateway_hooks
+from web.headers import PAGE_HEADERS, SAFE_HEADERS
 from web.hooks import twilio_hooks
 from web.pages import pages
+from web.parts import Parts, blueprints
+from web.serving import STREAMS
+from web.supervisors_api import supervisors_api
+from web.ui import frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,20 +35,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 MAX_REQUEST = 64 * 1024
-SAFE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow",
-}
-"""On every answer. Strict-Transport-Security is the business of whoever ends TLS before us."""
+API = "/api/"
+"""Below it errors are problem details, also where no route is."""
 FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_VIA")
 
 
@@ -48,9 +48,21 @@ def create_app(settings: Settings, database: Engine | None = None) -> Flask:
     engine = database or open_database(settings.database)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
+    doors.install(app, settings, engine)
+    frame.install(app)
     app.register_blueprint(twilio_hooks(settings, engine))
     app.register_blueprint(gateway_hooks(settings, engine))
     app.register_blueprint(pages(settings, engine))
+    streams = Streams()
+    app.extensions[STREAMS] = streams
+    redis = desk_redis(settings.redis)
+    desk = Desk(settings, engine, redis, streams)
+    for blueprint in blueprints(Parts(settings, engine, redis, desk)):
+        app.register_blueprint(blueprint)
+    app.register_blueprint(agents_api(desk))
+    app.register_blueprint(supervisors_api(desk))
+    doors.exempt(app)
+    app.register_error_handler(CSRFError, doors.explain_csrf)
     app.register_error_handler(Exception, _explain)
     app.after_request(_add_headers)
     app.wsgi_app = _InsideOnly(app.wsgi_app, _health(engine))  # type: ignore[method-assign]
@@ -81,6 +93,9 @@ class _InsideOnly:
 
 
 def _add_headers(response: Response) -> Response:
+    if (request.blueprint or "") not in OWN_DOORS:
+        for name, value in PAGE_HEADERS.items():
+            response.headers.setdefault(name, value)
     for name, value in SAFE_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
@@ -89,7 +104,12 @@ def _add_headers(response: Response) -> Response:
 
 def _explain(error: Exception) -> Response:
     """An answer without insides; what is our fault is logged, and 503 lets others try again."""
-    if isinstance(error, HTTPException):
-        return Response(f"{error.name}\n", status=error.code or 500, mimetype="text/plain")
-    log.error("request failed", exc_info=error)
-    return Response("Try again later\n", status=503, mimetype="text/plain")
+    if request.path.startswith(API):
+        return explain(error)
+    status = (error.code or 500) if isinstance(error, HTTPException) else 503
+    if not isinstance(error, HTTPException):
+        log.error("request failed", exc_info=error)
+    if (request.blueprint or "") in OWN_DOORS or not request.accept_mimetypes.accept_html:
+        said = error.name if isinstance(error, HTTPException) else "Try again later"
+        return Response(f"{said}\n", status=status, mimetype="text/plain")
+    return refusals.page(status)

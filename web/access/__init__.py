@@ -1,0 +1,1 @@
+"""Who comes in: log-in, sessions, what each role may do."""

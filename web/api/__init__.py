@@ -1,0 +1,1 @@
+"""The API of programs: ``/api/v1``. See docs/api.md."""

@@ -1,0 +1,1 @@
+"""The supervisors' console: a module a page, each with a blueprint of its own."""

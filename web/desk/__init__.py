@@ -1,0 +1,1 @@
+"""The desk: the page of an agent."""
