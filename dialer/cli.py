@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "init": ("init", "Make this installation: database, secrets, first company."),
         "doctor": ("doctor_cmd", "Check this machine and say what is missing."),
         "up": ("up", "Run everything on this machine."),
+        "console": ("console", "Look at an installation in the browser."),
         "demo": ("demo", "Call made-up debtors on a simulated network and report."),
         "pci-scan": ("pci_scan", "Have cards keyed in, then look for them everywhere."),
     },
@@ -33,6 +34,10 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "campaign": ("campaign", "Make, start, pause, stop and explain campaigns."),
         "attempts": ("attempts", "What became of each call, one JSON line each."),
         "report": ("report", "A campaign in figures."),
+        "agent": ("agent", "The people who take the calls."),
+        "callback": ("agent", "Calls that were agreed upon."),
+        "user": ("user", "Who may come into the console and the desk."),
+        "api-key": ("api_key", "Keys for programs that use the API."),
         "payments": ("payments", "List, look up, refund, void and capture payments; the books."),
     },
     "What debtors hear": {
@@ -49,6 +54,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "web": ("web", "Serve webhooks and payment links."),
         "twilio-double": ("twilio_double", "Run the simulated Twilio."),
         "acquirer-double": ("acquirer_double", "Run the simulated acquirer."),
+        "agents-double": ("agents_double", "Run simulated agents."),
     },
 }
 """Section -> command -> (module of dialer.commands, help): known without importing anything."""

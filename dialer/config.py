@@ -8,12 +8,22 @@ from files (``DIALER_SECRETS_DIR``, one file a setting, named like it), or are m
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +34,7 @@ from pydantic_settings import (
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout (or the installed tree): asterisk_conf/ and ivr_flows/ lie here."""
 
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -69,6 +80,7 @@ class Settings(BaseSettings):
         SecretStr(""), validation_alias=_named("TWILIO_AUTH_TOKEN")
     )
     twilio_from: str = Field("+34600000000", validation_alias=_named("TWILIO_FROM"))
+    sms_price: str = Field("", description="what one SMS costs, to be shown: 0.065 EUR")
     gateways: dict[str, str] = Field(
         default_factory=dict,
         description='gateway by country of the company, "*" for the others: {"ES": "redsys"}',
@@ -99,6 +111,34 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="where the web app is reached from outside")
     pay_link_base: str = Field("", description="base of payment links; default public_url/p")
 
+    smtp_host: str = Field("", description="mail server that takes reports; empty: none is sent")
+    smtp_port: Port = 587
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="none only for a server on this machine or network"
+    )
+    smtp_user: str = Field("", description="name at the mail server; empty: it asks for none")
+    smtp_password: SecretStr = Field(SecretStr(""), description="or the secret smtp_password")
+    smtp_from: str = Field("", description="address that reports come from")
+
+    oidc_issuer: str = Field(
+        "", description="OpenID provider that people log in by, as it names itself; empty: none"
+    )
+    oidc_client_id: str = Field("", description="what the provider calls this installation")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="or the secret oidc_client_secret"
+    )
+    oidc_domains: list[str] = Field(
+        default_factory=list,
+        description='whose addresses the provider answers for: ["example.com"]',
+    )
+    oidc_name: str = Field("", max_length=40, description="on the button; default: its host")
+    local_log_in: bool = Field(True, description="passwords of our own let in, too")
+
+    webhook_private: list[str] = Field(
+        default_factory=list,
+        description='private networks that webhooks may go to: ["10.1.0.0/16", "127.0.0.1"]',
+    )
+
     lease_seconds: float = Field(10.0, gt=0.2, description="life of a campaign lease")
     node: str = Field("node1", pattern=r"^[a-z0-9_-]{1,32}$", description="name of the switch node")
     trunk: str | None = Field(None, description="host:port of a SIP peer, in place of the network")
@@ -114,6 +154,16 @@ class Settings(BaseSettings):
     payments_ami_user: str = "dialer-payments"
     switch_host: str = Field("127.0.0.1", description="where AMI is reached")
 
+    agents: bool = Field(False, description="agents work here: browsers and phones may call in")
+    http_port: Port = Field(8188, description="where browsers reach Asterisk (websocket, /ws)")
+    browser_ws: str = Field("", description="address of that websocket as browsers see it")
+    agent_heartbeat_seconds: float = Field(
+        15.0, ge=2, le=120, description="a desk that says nothing for so long is away"
+    )
+    queue_escape_seconds: float = Field(
+        180.0, ge=10, le=1800, description="the longest wait for a person"
+    )
+
     carrier_sip_port: Port = 5170
     carrier_rtp_start: Port = 25000
     carrier_rtp_end: Port = 29999
@@ -128,9 +178,44 @@ class Settings(BaseSettings):
     payments_health_port: Port = 9104
     acquirer_double_port: Port = 8182
 
+    recording_days: int = Field(
+        180, ge=0, description="recordings older than so many days are removed; 0 keeps them"
+    )
+
     secrets_dir: Path | None = Field(None, description="folder with one file a secret")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("webhook_private")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ip_network(one)
+        return value
+
+    @model_validator(mode="after")
+    def _openid_is_whole(self) -> Self:
+        if not self.oidc_issuer:
+            for name in ("oidc_client_id", "oidc_domains"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: set oidc_issuer too, or take it out")
+            if not self.local_log_in:
+                raise ValueError("local_log_in: nobody could log in; set oidc_issuer first")
+            return self
+        address = urlsplit(self.oidc_issuer)
+        local = address.hostname in ("127.0.0.1", "::1", "localhost")
+        if not address.hostname or (address.scheme != "https" and not local):
+            raise ValueError("oidc_issuer: an address that begins with https://")
+        if address.query or address.fragment or address.username is not None:
+            raise ValueError("oidc_issuer: an address alone, without ?, # and @")
+        if not self.oidc_client_id:
+            raise ValueError("oidc_client_id: the provider gives it to this installation")
+        if not self.oidc_domains:
+            raise ValueError('oidc_domains: whose addresses may come in, like ["example.com"]')
+        for one in self.oidc_domains:
+            if not _DOMAIN.fullmatch(one):
+                raise ValueError(f"oidc_domains: {one!r} is no domain; write it like example.com")
+        return self
 
     @field_validator("trunk")
     @classmethod
@@ -194,6 +279,11 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
 
     @property
+    def browser_socket(self) -> str:
+        """Asterisk's websocket as agents' browsers see it."""
+        return self.browser_ws or f"ws://{self.bind}:{self.http_port}/ws"
+
+    @property
     def link_base(self) -> str:
         """Base of payment links, without trailing slash."""
         return (self.pay_link_base or f"{self.web_url}/p").rstrip("/")
@@ -220,6 +310,36 @@ class Settings(BaseSettings):
             except FileExistsError:
                 pass
         return path.read_text().strip()
+
+    @property
+    def smtp_secret(self) -> str:
+        """The password of the mail server: DIALER_SMTP_PASSWORD, or the secret ``smtp_password``;
+        none is made up."""
+        if given := self.smtp_password.get_secret_value():
+            return given
+        for folder in filter(None, (self.secrets_dir, self.home / "secrets")):
+            if (folder / "smtp_password").is_file():
+                return (folder / "smtp_password").read_text().strip()
+        return ""
+
+    @property
+    def oidc_secret(self) -> str:
+        """What the OpenID provider knows this installation by: DIALER_OIDC_CLIENT_SECRET, or the
+        secret ``oidc_client_secret``; none is made up. Raises ConfigError."""
+        if given := self.oidc_client_secret.get_secret_value():
+            return given
+        for folder in filter(None, (self.secrets_dir, self.home / "secrets")):
+            if (folder / "oidc_client_secret").is_file():
+                return (folder / "oidc_client_secret").read_text().strip()
+        raise ConfigError(
+            "the OpenID provider's secret is missing: put it into the file oidc_client_secret of"
+            " the secrets, or into DIALER_OIDC_CLIENT_SECRET"
+        )
+
+    @property
+    def smtp_sender(self) -> str:
+        """Where mail says that it comes from."""
+        return self.smtp_from or self.smtp_user or f"dialer@{self.smtp_host or 'localhost'}"
 
     @property
     def twilio_token(self) -> str:

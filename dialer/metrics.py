@@ -56,3 +56,17 @@ PAYMENTS_OLDEST = Gauge("dialer_payments_oldest_seconds", "Age of the oldest one
 PAYMENTS_UNCAPTURED = Gauge(
     "dialer_payments_uncaptured", "Authorisations neither captured nor voided."
 )
+
+DESK_COMMANDS = Counter(
+    "dialer_desk_commands", "Commands of agents and supervisors, by what came of them.",
+    ["command", "result"],
+)  # fmt: skip
+"""``result``: done, refused, too_late, malformed, repeated, failed, overloaded."""
+DESK_SECONDS = Histogram(
+    "dialer_desk_seconds", "From the moment a command was asked to its answer.", buckets=_FAST
+)
+DESK_LOST = Counter(
+    "dialer_desk_lost", "Events and answers for desks that were dropped.", ["what", "why"]
+)
+"""``what``: event, reply; ``why``: overflow (Redis away for long), refused, late, unreadable."""
+DESK_STREAMS = Gauge("dialer_desk_streams", "Live views that this web process holds open.")

@@ -9,12 +9,15 @@ import click
 
 from dialer.commands import common
 from dialer.config import load_settings
+from dialer.domain.model import DialMode
 from dialer.local.launch import make_campaign
-from dialer.store import campaigns, idle, imports, leases
+from dialer.store import agents, campaigns, idle, imports, leases, policy_approvals
 from dialer.store.campaign_file import CampaignFile, campaign_of, parse_campaign_values
 from dialer.store.campaigns import Action
 from dialer.store.plans import plan_of
 from dialer.switch.trunks import load_trunks
+
+MODES = [mode.value for mode in DialMode]
 
 
 @click.group("campaign")
@@ -26,6 +29,7 @@ def campaign() -> None:
     dialer campaign create --name june --flow reminder --pool madrid
     dialer campaign start june
     dialer campaign why june        why does it call nobody?
+    dialer campaign mode june predictive
     dialer campaign pause june
     """
 
@@ -41,6 +45,7 @@ def campaign() -> None:
 @click.option("--trunk", help="Which trunk carries the calls.")
 @click.option("--calls-per-second", type=float, help="At most so many new calls a second.")
 @click.option("--max-concurrent", type=int, help="At most so many calls at once.")
+@click.option("--mode", type=click.Choice(MODES), help="Agents or none; how many are dialled.")
 @click.option("--window", multiple=True, help="Like 'mon-fri 09:00-21:00'; may be repeated.")
 @click.option("--no-leads", is_flag=True, help="Make it empty: do not add the company's accounts.")
 @click.option("--start", is_flag=True, help="Start it at once.")
@@ -61,7 +66,7 @@ def create(
         campaign_id, warnings = make_campaign(connection, settings, wanted, actor, moment)
         added = 0 if no_leads else imports.add_leads(connection, campaign_id)
         if start:
-            campaigns.change_state(connection, wanted.name, Action.START, actor, moment)
+            campaigns.change_state(connection, wanted.name, Action.START, actor, moment, alone=True)
     common.warn(warnings)
     state = "running" if start else "draft"
     if as_json:
@@ -80,6 +85,10 @@ def _campaign_file(file: Path | None, flags: dict[str, Any]) -> CampaignFile:
     if file is None and not given:
         raise click.UsageError("give a campaign file, or flags (--name, --flow, --pool)")
     values = parse_campaign_values(file) if file is not None else {}
+    mode = given.pop("mode", None)
+    if mode is not None:
+        section = values.get("agents") or {}
+        values["agents"] = {**(section if isinstance(section, dict) else {}), "mode": mode}
     for one, other in (("pool", "caller_ids"), ("caller_ids", "pool")):
         if one in given and other not in given:
             values.pop(other, None)
@@ -108,8 +117,18 @@ def _change(name: str, action: Action, actor: str, as_json: bool) -> None:
     settings = load_settings()
     moment = common.now()
     with common.transaction(settings) as connection:
-        after = campaigns.change_state(connection, name, action, actor, moment)
-        reasons = idle.why_idle(connection, campaigns.find(connection, name).id, moment)
+        after = campaigns.change_state(connection, name, action, actor, moment, alone=True)
+        campaign_id = campaigns.find(connection, name).id
+        reasons = idle.why_idle(connection, campaign_id, moment)
+        stands = policy_approvals.standing(connection, campaign_id)
+    if action is Action.START and not stands.may_start:
+        common.warn(
+            [
+                f"{one.rule.value}: {one.mine} is looser than {one.usual} ({stands.country}), and"
+                " nobody else has granted it; the audit says who started it"
+                for one in stands.looser
+            ]
+        )
     if as_json:
         common.write_json({"campaign": name, "state": after.value, "reasons": reasons})
         return
@@ -155,6 +174,36 @@ def stop(name: str, actor: str, as_json: bool) -> None:
     _change(name, Action.STOP, actor, as_json)
 
 
+@campaign.command("mode")
+@click.argument("name")
+@click.argument("mode", type=click.Choice(MODES))
+@common.actor_option
+@common.json_option
+def mode_(name: str, mode: str, actor: str, as_json: bool) -> None:
+    """Change how NAME dials, also while it runs; calls in the air keep the mode they began in.
+
+    
+    agentless     the flow talks; agents only take who asks for them
+    preview       an agent sees each debtor first, and calls or skips
+    progressive   one line for each free agent
+    power         a fixed number of lines for each
+    adaptive      a number that is raised and lowered
+    predictive    as many as the law of abandoned calls lets be dialled
+    """
+    wanted = DialMode(mode)
+    with common.transaction(load_settings()) as connection:
+        before = campaigns.change_mode(connection, name, wanted, actor, common.now())
+        row = campaigns.find(connection, name)
+        staff = agents.list_agents(connection, company_id=row.company_id, active_only=True)
+    if wanted.needs_agents and not staff:
+        common.warn([f"{row.company} has no agents: `dialer agent create` makes them"])
+    if as_json:
+        common.write_json({"campaign": name, "before": before.value, "mode": mode})
+        return
+    was = "already" if before is wanted else f"was {before.value}"
+    click.echo(f"{name} dials in mode {mode} ({was})")
+
+
 @campaign.command("list")
 @common.json_option
 def list_(as_json: bool) -> None:
@@ -166,9 +215,13 @@ def list_(as_json: bool) -> None:
         return
     common.write_table(
         "",
-        ("campaign", "company", "state", "flow", "waiting", "claimed", "done", "started"),
+        ("campaign", "company", "state", "flow", "mode", "waiting", "claimed", "done", "started"),
         [
-            (c["name"], c["company"], c["state"], c["flow"], *c["leads"].values(), c["started_at"])
+            (
+                *(c[key] for key in ("name", "company", "state", "flow", "mode")),
+                *c["leads"].values(),
+                c["started_at"],
+            )
             for c in found
         ],
     )

@@ -141,13 +141,15 @@ def show(name: str, language: str | None, out: Path | None, as_json: bool) -> in
 @click.option(
     "--keys",
     help='Answers in order, as "1 5678 2": keys, - for none, x hangs up, =success (or another '
-    "result) for what became of a payment. Without it you are asked.",
+    "result) for what became of a payment, =agent or =nobody for a person. Without it you are "
+    "asked.",
 )
 @click.option("--company", default="Banco Ejemplo", show_default=True, help="Who calls.")
 @click.option("--amount", default="1234.56 EUR", show_default=True, help="Amount and currency.")
 @click.option("--name", "debtor", help="Name of the debtor, as if its sound had been rendered.")
 @click.option("--landline", is_flag=True, help="The number called takes no SMS.")
 @click.option("--cards", is_flag=True, help="Cards can be taken, as where a gateway is set.")
+@click.option("--agents", is_flag=True, help="People may work here, who are asked for.")
 @json_option
 def try_(
     name: str,
@@ -158,6 +160,7 @@ def try_(
     debtor: str | None,
     landline: bool,
     cards: bool,
+    agents: bool,
     as_json: bool,
 ) -> int:
     """Walk through a flow in the terminal, without telephony.
@@ -180,6 +183,7 @@ def try_(
         debtor_name=debtor,
         callback_number="+34910000000",
         cards=cards,
+        agents=agents,
     )
     if keys is None and not as_json:
         return _walk(Session(one, prompts, facts))
@@ -193,7 +197,8 @@ def try_(
 
 def _walk(session: Session) -> int:
     click.echo(
-        "Keys, or nothing for none, or x to hang up; =success or another result for a payment. "
+        "Keys, or nothing for none, or x to hang up; =success or another result for a payment; "
+        "=agent or =nobody for a person. "
         f"The document ends in {SAMPLE_FACTOR}."
     )
     _echo(session.start())

@@ -82,6 +82,7 @@ def pci_scan(
         personas=() if alone else personas or OUTCOMES,
         each=calls_each,
         kill=not personas,
+        agent=not personas,
         leaks=NAMES if controls else leaks,
     )
     signal.signal(signal.SIGTERM, _interrupt)

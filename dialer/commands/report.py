@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -48,6 +48,8 @@ def show(figures: dict[str, Any]) -> None:
         ("step", "taken", "p50 ms", "p90 ms", "p99 ms", "refused"),
         list(_fallbacks(figures["fallbacks"])),
     )
+    if figures["agents"]["calls"]:
+        _show_agents(figures["agents"])
     if figures["left_at"]:
         common.write_table(
             "last prompt heard",
@@ -70,6 +72,7 @@ def _summary(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         "conversations",
         f"{answered['conversations']} ({_share(answered['conversation_share'])})",
     )
+    yield "abandoned for want of an agent", _without_agent(figures["agents"])
     yield "answered, then hung up", f"{abandoned['calls']} calls, {abandoned['leads']} leads"
     yield (
         "reached by the redial",
@@ -78,6 +81,40 @@ def _summary(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "redials ended as", _pairs(abandoned["redials"])
     yield "promises", _promises(figures["promises"])
     yield "messages", _pairs(figures["messages"])
+
+
+def _without_agent(agents: dict[str, Any]) -> str:
+    said = f"{agents['abandoned']} of {agents['live_answers']} live answers"
+    if agents["live_answers"]:
+        worst = agents["worst_day"]
+        said += (
+            f" ({_share(agents['abandoned_share'])}; worst day {worst['day']}:"
+            f" {_share(worst['abandoned_share'])})"
+        )
+    return said
+
+
+def _show_agents(agents: dict[str, Any]) -> None:
+    common.write_table(
+        "agents",
+        ("figure", "value"),
+        [
+            *(
+                (f"calls: {kind}", f"{of['count']}: {_pairs(of['results'])}")
+                for kind, of in agents["calls"].items()
+            ),
+            ("waited, s", _pairs(agents["wait_seconds"])),
+            ("answer to sound, ms", _pairs(agents["answer_to_sound_ms"])),
+            ("talk, s", _pairs(agents["talk_seconds"])),
+            ("wrap-up, s", _pairs(agents["wrap_seconds"])),
+        ],
+    )
+    if agents["by_agent"]:
+        common.write_table(
+            "by agent",
+            ("agent", "calls", "talk, s"),
+            [tuple(one.values()) for one in agents["by_agent"]],
+        )
 
 
 def _promises(promises: dict[str, Any]) -> str:
@@ -99,8 +136,8 @@ def _fallbacks(steps: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _pairs(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
+def _pairs(counts: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {'-' if n is None else n}" for name, n in counts.items())
 
 
 def _percent(part: int, whole: int) -> str:

@@ -10,8 +10,6 @@ import click
 from dialer.commands import common
 from dialer.config import load_settings
 
-THREADS = 8
-
 
 @click.command("web")
 def web() -> int:
@@ -20,10 +18,9 @@ def web() -> int:
     Listens on DIALER_WEB_HOST and DIALER_WEB_PORT. Put a proxy that speaks TLS in front of it and
     name its address in DIALER_PUBLIC_URL: Twilio signs what it was given there.
     """
-    from waitress import create_server
-
     from dialer.logs import configure_logging, get_logger
     from web import create_app
+    from web.serving import end_streams, make_server
 
     settings = load_settings()
     configure_logging(settings)
@@ -31,15 +28,7 @@ def web() -> int:
     database = common.require_database(settings)
     app = create_app(settings, database)
     try:
-        server = create_server(
-            app,
-            host=settings.web_host,
-            port=settings.web_port,
-            threads=THREADS,
-            ident="",
-            # Nothing is believed on their word; they tell that a request came from outside.
-            clear_untrusted_proxy_headers=False,
-        )
+        server = make_server(app, settings.web_host, settings.web_port)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}): end "
@@ -47,9 +36,11 @@ def web() -> int:
         ) from error
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        end_streams(app)
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     log.info("web started", host=settings.web_host, port=settings.web_port)
     try:
         server.run()  # returns on SIGINT and SIGTERM, after the answers under way

@@ -1,8 +1,9 @@
-"""``dialer worker``: the process that sends messages, and asks gateways about payments in doubt.
+"""``dialer worker``: the process that sends messages, webhooks and reports by e-mail, and asks
+gateways about payments in doubt.
 
 rq's worker without a fork for each job, so that a message leaves within milliseconds of its job;
-beside it the sweeps, which need no Redis: of messages, and of payments. A Redis that goes away
-ends rq's own loop: it is begun again until somebody asks this process to stop.
+beside it the sweeps, which need no Redis: of messages, payments, webhooks and reports. A Redis
+that goes away ends rq's own loop: it is begun again until somebody asks this process to stop.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ from dialer.jobs import Patience, Runtime
 from dialer.logs import configure_logging, get_logger
 from dialer.payments.resolving import Resolver
 from dialer.store import messages
+from dialer.switch import recordings
+from dialer.webhooks.sending import WebhookSender
 
 log = get_logger(__name__)
 
 REDIS_SECONDS = 5.0
 AGAIN_AFTER = 1.0
 LATE = timedelta(minutes=1)
+RECORDINGS_EVERY = 3600.0
+"""Seconds between two looks for recordings that are older than they may be."""
 
 
 class MessageWorker(SimpleWorker):
@@ -116,6 +121,8 @@ def run_worker(
     patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> int:
     """Work until asked to stop (SIGTERM, SIGINT), or until nothing is left (``burst``); 0."""
+    from web.console.report_mail import ReportMailer  # what makes pages and files is large
+
     held = jobs.open_runtime(settings)
     jobs.use_runtime(held)
     redis = Redis.from_url(
@@ -128,9 +135,18 @@ def run_worker(
     resolver = Resolver(
         settings, held.database, enqueue=lambda message: jobs.enqueue_message(queue, message)
     )
+    webhooks = WebhookSender(settings, held.database)
+    reports = ReportMailer(settings, held.database)
     sweepers = (
         Sweeper("sweep", sweep_every, lambda stop: jobs.sweep(held, patience, stop)),
         Sweeper("payments", sweep_every, lambda _stop: resolver.sweep()),
+        Sweeper("webhooks", sweep_every, webhooks.sweep),
+        Sweeper("reports", sweep_every, reports.sweep),
+        Sweeper(
+            "recordings",
+            RECORDINGS_EVERY,
+            lambda _stop: recordings.sweep(settings, jobs.utc_now()),
+        ),
     )
     health = serve_health(
         settings.worker_health_port if health_port is None else health_port,
@@ -139,6 +155,8 @@ def run_worker(
             **checks(held, redis),
             **{one.name: one.check for one in sweepers},
             "in_doubt": resolver.check,
+            "webhooks_late": webhooks.check,
+            "reports_late": reports.check,
         },
     )
     log.info("worker started", pid=os.getpid(), health_port=health.port)
@@ -147,15 +165,17 @@ def run_worker(
     try:
         _work(settings, burst)
         if burst:
-            for thread in resolver.sweep():
+            for thread in (*resolver.sweep(), *webhooks.sweep()):
                 thread.join()
             jobs.sweep(held, patience)
+            reports.sweep()
     except StopRequested:
         pass
     finally:
         for one in sweepers:
             one.close()
         resolver.close()
+        webhooks.close()
         queue.connection.close()
         health.close()
         jobs.use_runtime(None)
@@ -215,7 +235,7 @@ def worker(
     look_up_after: float,
     give_back_after: float,
 ) -> int:
-    """Send messages and settle payments in doubt, until stopped (SIGTERM, Ctrl-C).
+    """Send messages and webhooks, settle payments in doubt, until stopped (SIGTERM, Ctrl-C).
 
     Several may run; a message is sent by one of them. A second one on the same machine needs a
     health port of its own.

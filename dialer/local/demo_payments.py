@@ -96,7 +96,7 @@ def payment_result(
         "differences": differences[:50],
         "charged_once": None if apart is None else not apart,
         "disagreements": apart or [],
-        "cardsas_keyed": None if ledger is None else as_keyed(called, ours, ledger, today),
+        "cards_as_keyed": None if ledger is None else as_keyed(called, ours, ledger, today),
         "ours": ours,
         "acquirer": None if ledger is None else ledger["charges"],
     }

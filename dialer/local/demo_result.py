@@ -34,9 +34,7 @@ def result(
     leads = _leads(connection, campaign_id, plan)
     differences = [one.told() for one in leads if not one.matches]
     return {
-        "attempts": figures["attempts"]["total"],
-        "dispositions": figures["dispositions"],
-        "fallbacks": {kind: figures["fallbacks"][kind] for kind in ("redial", "sms")},
+        **_figures(connection, campaign_id, plan, seen, figures),
         "expected": totals([one.expected for one in leads]),
         "observed": _observed(leads, figures),
         "match": not differences,
@@ -45,6 +43,28 @@ def result(
         "other_ways": [one.told() for one in leads if one.matches and not one.same_way][
             :MOST_DIFFERENCES
         ],
+    }
+
+
+def figures_alone(
+    connection: Connection, campaign_id: int, plan: CampaignPlan, seen: Witnessed
+) -> dict[str, Any]:
+    """The same without what should have come of each debtor: with agents that is not known."""
+    figures = reports.report(connection, campaign_id)
+    return _figures(connection, campaign_id, plan, seen, figures)
+
+
+def _figures(
+    connection: Connection,
+    campaign_id: int,
+    plan: CampaignPlan,
+    seen: Witnessed,
+    figures: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "attempts": figures["attempts"]["total"],
+        "dispositions": figures["dispositions"],
+        "fallbacks": {kind: figures["fallbacks"][kind] for kind in ("redial", "sms")},
         "calls_per_second": _rate(connection, campaign_id, plan.calls_per_second),
         "carrier": _carrier(connection, campaign_id, seen),
         "report": figures,

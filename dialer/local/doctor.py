@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dialer.config import Settings
 from dialer.local.checks import machine, payments, services, switch, trunks
+from dialer.local.checks.findings import Looked, Machine, Mend
 from dialer.local.checks.result import Check, CheckResult, Status, Subject, fault, warning
 from dialer.switch.instance import AsteriskInstance, InstanceError
 from dialer.switch.portable import AsteriskNotFound, find_asterisk
@@ -41,9 +42,9 @@ def run_checks(
     if subject.ask is None:
         results.append(
             warning(
-                "running Asterisk",
-                "it does not run: its checks were left out",
-                "start it (`dialer asterisk` or `dialer up`) and run this again",
+                Looked.RUNNING_ASTERISK,
+                Machine.NOT_RUNNING,
+                Mend.START_ASTERISK,
             )
         )
     else:
@@ -59,8 +60,8 @@ def _run(check: Check, subject: Subject) -> CheckResult:
         name = check.__name__.replace("_", " ")
         return fault(
             name,
-            f"the check itself failed ({type(error).__name__})",
-            "see that the rest is well first; if this stays, report it with this line",
+            Machine.CHECK_FAILED.say(error=type(error).__name__),
+            Mend.REPORT,
         )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from dialer.config import Settings
+from dialer.domain.said import of_error
 from dialer.flow.check import require_proven
 from dialer.messaging.templates import MessageTemplateError, campaign_templates
 from dialer.payments import gateways
@@ -14,6 +15,7 @@ from dialer.store import campaigns, companies
 from dialer.store.campaign_file import CampaignFile
 from dialer.store.companies import NotPossible
 from dialer.store.plans import Company, Known, make_plan
+from dialer.store.refusals import Why
 from dialer.switch.trunks import load_trunks
 
 
@@ -22,7 +24,7 @@ def known(settings: Settings, language: str) -> Known:
     try:
         templates = campaign_templates(language, settings.flows_dir / "messages")
     except MessageTemplateError as error:
-        raise NotPossible(f"language: {error}") from error
+        raise NotPossible(Why.NO_MESSAGES.say(why=of_error(error))) from error
     return Known(
         flows={path.stem for path in settings.flows_dir.glob("*.yaml")},
         trunks=set(load_trunks(settings).by_name),

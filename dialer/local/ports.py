@@ -19,6 +19,7 @@ TCP = (
     "engine_health_port",
     "ivr_health_port",
     "payments_health_port",
+    "http_port",
     "worker_health_port",
 )
 UDP = ("sip_port", "carrier_sip_port")

@@ -14,6 +14,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,8 +122,11 @@ class PostgresServer:
     run as root: then the user ``postgres``, else ``nobody``, runs it.
     """
 
-    def __init__(self, programs: Programs | None = None) -> None:
+    def __init__(self, programs: Programs | None = None, **options: str) -> None:
+        """``options``: of the server, beside or in place of SERVER_OPTIONS."""
         self._programs = programs
+        self._options = SERVER_OPTIONS | options
+        self._launched: tuple[Programs, _Drop, dict[str, str]] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Path()
         self.port = 0
@@ -149,10 +154,36 @@ class PostgresServer:
                 programs = _copied(programs, self.folder / "prefix")
             environment = {**os.environ, **programs.environment}
             self._initdb(programs, drop, environment)
+            self.port = _free_port()
+            self._launched = programs, drop, environment
             self._launch(programs, drop, environment)
         except BaseException:
             self.stop()
             raise
+
+    def kill(self) -> None:
+        """End every process of it at once, as when the machine's memory runs out: what was not
+        written by then is lost. The folder stays, for ``restart``."""
+        assert self._process is not None, "it was started"
+        pid = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # it forks no further ones meanwhile
+        others = _children(pid)
+        for one in (pid, *others):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+        # A server does not start beside processes of the one before.
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(map(_runs, others)):
+            if time.monotonic() > deadline:
+                raise PostgresUnavailable("processes of the killed PostgreSQL do not end")
+            time.sleep(0.01)
+
+    def restart(self) -> None:
+        """Start a killed one again, at the same place: it recovers what it had written. Raises
+        PostgresUnavailable."""
+        assert self._launched is not None, "it was started"
+        self._launch(*self._launched)
 
     def stop(self) -> None:
         """End the server and remove its folder."""
@@ -193,8 +224,7 @@ class PostgresServer:
             raise PostgresUnavailable(f"initdb failed: {said}")
 
     def _launch(self, programs: Programs, drop: _Drop, environment: dict[str, str]) -> None:
-        self.port = _free_port()
-        options = SERVER_OPTIONS | {
+        options = self._options | {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
@@ -302,6 +332,23 @@ def _copied(programs: Programs, target: Path) -> Programs:
         name: value.replace(str(root), str(target)) for name, value in programs.environment.items()
     }
     return Programs(target / programs.folder.relative_to(root), moved, target)
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def _runs(pid: int) -> bool:
+    """Whether it has not ended; one that nobody has waited for yet has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 def _free_port() -> int:

@@ -1,5 +1,5 @@
 """Everything on one machine: Redis, Asterisk, the IVR, workers, the web, the engine; and, where
-nothing real is given, the simulated telephone network, Twilio and acquirer."""
+nothing real is given, the simulated telephone network, Twilio and acquirer; agents on demand."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ Tell = Callable[[str], None]
 REDIS, CARRIER, ASTERISK, TWILIO = "redis", "carrier", "asterisk", "twilio-double"
 ACQUIRER = "acquirer-double"
 IVR, PAYMENTS, WORKER, WEB, ENGINE = "ivr", "payments", "worker", "web", "engine"
+AGENTS = "agents-double"
 _TIERS = (
     (REDIS, CARRIER, ASTERISK, TWILIO, ACQUIRER),
     (IVR, PAYMENTS, WORKER, WEB),
     (ENGINE,),
+    (AGENTS,),
 )
 ALL = tuple(name for tier in _TIERS for name in tier)
 """In the order they are started, those of a tier side by side."""
@@ -46,11 +48,13 @@ class Simulation:
     """Which of the outside world is simulated.
 
     ``acquirer``: cards are charged at the simulated acquirer, unless other gateways are named.
+    ``agents``: simulated ones work here.
     """
 
     network: bool
     twilio: bool
     acquirer: bool = False
+    agents: bool = False
 
 
 def what_is_missing(settings: Settings) -> Simulation:
@@ -94,12 +98,14 @@ class Stack:
             left_out.add(TWILIO)
         if not simulation.acquirer:
             left_out.add(ACQUIRER)
+        if not simulation.agents:
+            left_out.add(AGENTS)
         if not settings.gateways:
             left_out.add(PAYMENTS)
         if settings.redis_url:
             left_out.add(REDIS)
         self.components = [name for name in ALL if name in only and name not in left_out]
-        self._arguments = arguments or {}
+        self._arguments = dict(arguments or {})
         self._environment = environment(settings)
 
     def __enter__(self) -> Self:
@@ -127,6 +133,12 @@ class Stack:
         """Stop one component."""
         self.supervisor.stop(name)
 
+    def restart(self, name: str, *arguments: str) -> None:
+        """Stop one component and start it with these arguments. Raises ComponentFailed."""
+        self.stop(name)
+        self._arguments[name] = arguments
+        self.start(name)
+
     def addresses(self) -> list[tuple[str, str]]:
         """(what, where) for people."""
         s = self.settings
@@ -142,6 +154,7 @@ class Stack:
             WORKER: f"http://127.0.0.1:{s.worker_health_port}/health",
             WEB: f"http://{s.web_host}:{s.web_port}",
             ENGINE: f"http://127.0.0.1:{s.engine_health_port}/health",
+            AGENTS: f"http://{s.web_host}:{s.web_port}/api/v1/agent",
         }
         return [(name, where[name]) for name in self.components]
 
@@ -153,9 +166,9 @@ class Stack:
             name=name,
             argv=(sys.executable, "-m", "dialer", *command, *self._arguments.get(name, ())),
             env=self._environment,
-            ready=self._ready(name),
+            ready=None if name == AGENTS else self._ready(name),
             # A call may end by itself: the IVR gives those going on 20 seconds.
-            stop_seconds=25.0 if name in (IVR, PAYMENTS) else 15.0,
+            stop_seconds=25.0 if name in (IVR, PAYMENTS, AGENTS) else 15.0,
             ready_seconds=90.0,
         )
 
@@ -197,6 +210,7 @@ _PORTS: dict[str, tuple[tuple[str, str], ...]] = {
     WORKER: (("tcp", "worker_health_port"),),
     WEB: (("tcp", "web_port"),),
     ENGINE: (("tcp", "engine_health_port"),),
+    AGENTS: (),
 }
 
 

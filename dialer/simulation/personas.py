@@ -11,6 +11,13 @@ from collections.abc import Iterable
 from dialer.domain.model import Disposition as D
 from dialer.simulation.payers import PAYERS
 from dialer.simulation.persona import Memory, Persona
+from dialer.simulation.phones import (
+    LATE_SECONDS,
+    LOWEST_HERTZ,
+    STEP_HERTZ,
+    TONES,
+    phone_hertz,
+)
 from dialer.simulation.steps import (
     FACTOR,
     Script,
@@ -28,6 +35,7 @@ from dialer.simulation.steps import (
     stay,
     wait,
 )
+from dialer.simulation.talkers import TALKERS
 
 RINGS = ring(0.4)
 
@@ -154,9 +162,9 @@ _ALL = (
 # fmt: on
 
 PERSONAS: dict[str, Persona] = {persona.code: persona for persona in _ALL}
-"""Every persona that does not pay by card, by its code."""
+"""Every persona that neither pays by card nor is there for agents, by its code."""
 
-EVERYBODY: dict[str, Persona] = PERSONAS | PAYERS
+EVERYBODY: dict[str, Persona] = PERSONAS | TALKERS | PAYERS
 """All who live on the network. A number ending in another pair of digits is unallocated."""
 
 
@@ -214,9 +222,31 @@ hangs up before the bank has answered is `paid` once it has.
 """
 
 
+_TALKERS_PAGE = """
+## Who talks to agents
+
+They too are there on demand only (`dialer demo --agents`, and by name). The disposition given is
+that of a campaign without agents whose flow is `reminder`: nobody talks to them there, and where
+they ask for a person it is noted that they do.
+
+"""
+
+_PHONES_PAGE = f"""
+## Agents' telephones
+
+The network has SIP telephones for agents, as many as are called, told apart by the user part of
+their address: `sip:agent07@127.0.0.1:<carrier_sip_port>` answers at once, `sip:late07@...` after
+{LATE_SECONDS:g} s, `sip:noanswer07@...` never. One that has answered says a tone all the time, of
+{LOWEST_HERTZ} Hz and {STEP_HERTZ} Hz more for each number up to {TONES - 1} (number 7:
+{phone_hertz("agent07")} Hz), until the other side hangs up; `sip:quiet07@...` answers at once and
+says nothing, for debtors who wait for what they are asked.
+"""
+
+
 def page() -> str:
     """The text of docs/personas.md."""
-    return _PAGE + table() + _PAYERS_PAGE + _table(PAYERS.values())
+    talkers = _TALKERS_PAGE + _table(TALKERS.values()) + _PHONES_PAGE
+    return _PAGE + table() + _PAYERS_PAGE + _table(PAYERS.values()) + talkers
 
 
 if __name__ == "__main__":

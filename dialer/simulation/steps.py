@@ -151,3 +151,37 @@ def key_code(digits: int | None = None) -> Step:
 def _worked_out(kind: CardKind) -> str:
     """Sets ``card`` and ``code``."""
     return f"Gosub(card,s,1({kind.start},{kind.room},{kind.serial},{kind.luhn},{kind.code_length}))"
+
+
+# --- with an agent -----------------------------------------------------------------------------
+
+
+def ring_between(least: int, most: int) -> Step:
+    """Ring for a whole number of seconds, by chance."""
+    return _step("Ringing()", f"Wait(${{RAND({least},{most})}})")
+
+
+def wait_between(least_ms: int, most_ms: int) -> Step:
+    """Do nothing for so many milliseconds, by chance."""
+    return _step(f"Gosub(pause,s,1({least_ms},{most_ms}))")
+
+
+def listen() -> Step:
+    """Have the network tell when the other side is heard first (``Witness``, ``heard_at``), within
+    20 ms; nothing else is told of it."""
+    return _step("Set(TALK_DETECT(set)=60000)")
+
+
+def talk_on(line: str, longest: int) -> Step:
+    """Say something now and then until the other side hangs up, at most so many seconds."""
+    return _step(f"Gosub(talk,s,1({line},{longest}))")
+
+
+def say_tone(hertz: int, longest: int) -> Step:
+    """Say a tone until the other side hangs up, at most so many seconds."""
+    return _step(f"PlayTones({hertz})", f"Wait({longest})")
+
+
+def stop_tone() -> Step:
+    """Say it no longer."""
+    return _step("StopPlayTones()")

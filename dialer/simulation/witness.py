@@ -31,13 +31,16 @@ _CONNECT_SECONDS = 10.0
 class WitnessedCall:
     """One call at the carrier; ``number`` and ``caller_id`` as they were sent. Times are UTC.
 
-    ``ended_by_dialer`` is whether the BYE or the CANCEL came from the dialer; None until it ends.
+    ``heard_at``: the far end heard something for the first time; only of those who listen for it
+    (``steps.listen``). ``ended_by_dialer`` is whether the BYE or the CANCEL came from the dialer;
+    None until it ends.
     """
 
     number: str
     caller_id: str
     invited_at: datetime
     answered_at: datetime | None = None
+    heard_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by_dialer: bool | None = None
 
@@ -129,6 +132,8 @@ class Witness:
         call = self._calls[unique]
         if name == "Newstate" and call.answered_at is None:
             self._calls[unique] = replace(call, answered_at=moment(message))
+        elif name == "ChannelTalkingStart" and call.heard_at is None:
+            self._calls[unique] = replace(call, heard_at=moment(message))
         elif name == "HangupRequest":
             self._requested.add(unique)  # made for what the other side wants only
         elif name == "Hangup":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from dialer.domain.model import Disposition
 from dialer.domain.payment import PayStep
 from dialer.local.cardscan.forms import Planted
 from dialer.simulation.debtor_cards import card_of
@@ -31,6 +32,10 @@ OUTCOMES = (
 """The personas (``dialer.simulation.payers``) of a whole scan: how card entry can end."""
 KILLED = "falls_silent_in_code"
 """Whose payment process is killed in the middle of the security code."""
+WITH_AGENT = "pays_aloud_with_agent"
+"""Who talks with an agent who has the card asked for; the tones of the keys can be heard."""
+COMES_TO = {WITH_AGENT: (Disposition.PAID,)}
+"""What a call comes to where that is not what the persona says of a campaign without agents."""
 REACHED = {
     "wrong_number_keyed": PayStep.CARD_NUMBER,
     "asks_person_at_confirmation": PayStep.CONFIRM,

@@ -20,6 +20,7 @@ from dialer.local.cardscan.places import (
     search_tables,
 )
 from dialer.local.cardscan.rig import Rig
+from dialer.local.cardscan.with_agent import search_agents
 from dialer.local.stack import ACQUIRER, CARRIER
 from dialer.speech.audio import SoundError
 from dialer.speech.keys_heard import ENDINGS, keys_in, seconds_of_sound
@@ -54,6 +55,7 @@ def search_everywhere(rig: Rig, matcher: Matcher, *, memory: bool = True) -> lis
         _command_lines(rig, matcher),
         *_http(rig, matcher),
         _sounds(rig, matcher),
+        *search_agents(rig, matcher),
     ]
 
 

@@ -4,6 +4,7 @@ while the generator that laid it is open."""
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from dialer.local.supervisor import Component
 from dialer.simulation.cards import card_number, security_code
 from dialer.store.db import open_database
 from dialer.store.tables import audit
+from dialer.switch.names import DESK_EVENTS
 
 QUEUE = "leak"
 """Nobody works it."""
@@ -62,6 +64,15 @@ def _in_an_archive(rig: Rig, card: Planted) -> Iterator[None]:
     yield
 
 
+def _in_desk_events(rig: Rig, card: Planted) -> Iterator[None]:
+    """What a desk is told, if each key were an event."""
+    with Redis.from_url(rig.settings.redis) as redis:
+        for digit in card.number:
+            told = {"type": "payment", "at": f"{datetime.now(UTC):%H:%M}", "pressed": digit}
+            redis.xadd(f"{DESK_EVENTS}{'0' * 32}", {"event": json.dumps(told)})
+    yield
+
+
 def _in_memory(rig: Rig, card: Planted) -> Iterator[None]:
     """A process of the stack that holds it, as text of two bytes a digit."""
     digits = ",".join(str(int(one) * 7) for one in card.number)
@@ -87,6 +98,7 @@ PLANTS: dict[str, tuple[Callable[[Rig, Planted], Iterator[None]], str]] = {
     "redis-key": (_in_redis, "redis"),
     "rq-payload": (_in_a_job, "Redis, every command"),
     "gzip-file": (_in_an_archive, "log/"),
+    "desk-events": (_in_desk_events, "events of desks"),
     "process-memory": (_in_memory, "process leak"),
     "command-line": (_in_arguments, "command lines"),
 }

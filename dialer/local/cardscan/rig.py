@@ -63,7 +63,9 @@ class ScanFailed(Exception):
 def scan_settings(settings: Settings) -> Settings:
     """Those of the scan's own installation: free ports, the simulated bank, every log at its most
     verbose."""
-    verbose = settings.model_copy(update={"log_level": "debug", "gateways": {"*": GATEWAY}})
+    verbose = settings.model_copy(
+        update={"log_level": "debug", "gateways": {"*": GATEWAY}, "agents": True}
+    )
     return with_free_ports(verbose)
 
 
@@ -77,6 +79,8 @@ class Rig:
         self._campaigns = 0
         self.campaign_ids: list[int] = []
         self.recorders: list[Recorder] = []
+        self.desk_sessions: list[str] = []
+        """Of agents at whose desks a card was keyed in."""
 
     def __enter__(self) -> Self:
         """An empty state folder, everything started, recorders logged in. Raises ScanFailed,
@@ -134,15 +138,17 @@ class Rig:
 
     # --- calls ----------------------------------------------------------------------------
 
-    def start(self, calls: Sequence[Planned]) -> int:
-        """Begin to call these debtors; the campaign's id. Raises DemoFailed."""
+    def start(self, calls: Sequence[Planned], **changes: Any) -> int:
+        """Begin to call these debtors; the campaign's id. ``changes`` are laid over it. Raises
+        DemoFailed."""
         self._campaigns += 1
         name = f"scan-{self._campaigns}-{datetime.now(UTC):%H%M%S}"
-        wanted = demo_campaign(name, 2.0, record=True)
+        wanted = demo_campaign(name, 2.0, record=True, **changes)
         leads = [one.lead for one in calls]
         campaign_id = make_calls(self.database, self.settings, wanted, leads, self._tell)
         with self.database.begin() as connection:
-            campaigns.change_state(connection, name, Action.START, ACTOR, datetime.now(UTC))
+            now = datetime.now(UTC)
+            campaigns.change_state(connection, name, Action.START, ACTOR, now, alone=True)
         self.campaign_ids.append(campaign_id)
         return campaign_id
 

@@ -13,7 +13,7 @@ from typing import Any
 from dialer.config import Settings
 from dialer.domain.payment import PayStep
 from dialer.local import demo_payments
-from dialer.local.cardscan.casting import KILLED, OUTCOMES, Planned, all_cards, planned
+from dialer.local.cardscan.casting import KILLED, OUTCOMES, WITH_AGENT, Planned, all_cards, planned
 from dialer.local.cardscan.everywhere import EXCLUDED, search_everywhere
 from dialer.local.cardscan.leaks import LEAKS
 from dialer.local.cardscan.matcher import Matcher
@@ -21,6 +21,7 @@ from dialer.local.cardscan.places import Searched
 from dialer.local.cardscan.plants import PLANTS, plant_card
 from dialer.local.cardscan.proof import Call, prove
 from dialer.local.cardscan.rig import Rig
+from dialer.local.cardscan.with_agent import card_with_agent
 from dialer.simulation.debtor_cards import expiry_keys
 
 Tell = Callable[[str], None]
@@ -35,13 +36,15 @@ stays is found."""
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
     """``personas``: who is called, ``each`` times; ``kill``: once the payment process is killed in
-    the middle of an entry; ``leaks``: names of ``NAMES``, switched on one after the other.
+    the middle of an entry; ``agent``: one more call in which an agent has the card asked for;
+    ``leaks``: names of ``NAMES``, switched on one after the other.
     ``together``: the call whose process is killed begins while the others go on, which saves time
     where all of them have ended when it comes to its security code."""
 
     personas: tuple[str, ...] = OUTCOMES
     each: int = 1
     kill: bool = True
+    agent: bool = True
     leaks: tuple[str, ...] = ()
     together: bool = False
     seed: int | None = None
@@ -112,11 +115,13 @@ def run_scan(settings: Settings, options: ScanOptions, tell: Tell = lambda _line
     began = time.monotonic()
     scan = Scan()
     seed = int(time.time()) if options.seed is None else options.seed
-    personas = options.personas * options.each
+    asked = tuple(name for name in options.personas if name != WITH_AGENT)
+    personas = asked * options.each
     kill = options.kill and bool(personas)
+    agent = WITH_AGENT in options.personas or (options.agent and bool(personas))
     switched = [name for name in options.leaks if name in LEAKS]
     everybody = planned(
-        [*personas, *[KILLED] * kill, *(LEAKS[name].persona for name in switched)],
+        [*personas, *[KILLED] * kill, *[WITH_AGENT] * agent, *(LEAKS[n].persona for n in switched)],
         seed,
         demo_payments.today(),
     )
@@ -125,8 +130,12 @@ def run_scan(settings: Settings, options: ScanOptions, tell: Tell = lambda _line
         if calls:
             killed = rest[0] if kill else None
             _call(rig, calls, killed, options.together, scan, tell)
-            _search(rig, [*calls, *rest[:kill]], scan, tell)
-        for name, one in zip(switched, rest[kill:], strict=True):
+        if agent:
+            tell("one more, with an agent who has the card asked for")
+            scan.problems += card_with_agent(rig, rest[kill])
+        if calls or agent:
+            _search(rig, [*calls, *rest[: kill + agent]], scan, tell)
+        for name, one in zip(switched, rest[kill + agent :], strict=True):
             tell(f"a leak: {name}")
             scan.controls.append(_with_leak(rig, name, one))
         plants = [name for name in options.leaks if name in PLANTS]

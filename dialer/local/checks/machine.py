@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dialer.config import Settings
+from dialer.local.checks.findings import Looked, Machine, Mend
 from dialer.local.checks.result import CheckResult, Subject, fault, ok, warning
 from dialer.switch.instance import port_taken
 
@@ -43,13 +44,13 @@ def host_name(
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     thread.join(RESOLVE_SECONDS)
-    said = outcome[0] if outcome else f"no answer within {RESOLVE_SECONDS:g} s"
+    said = outcome[0] if outcome else Machine.NO_ANSWER.say(seconds=RESOLVE_SECONDS)
     if not said:
-        return ok("host name", f"{name} resolves at once")
+        return ok(Looked.HOST_NAME, Machine.RESOLVES.say(name=name))
     return fault(
-        "host name",
-        f"{name} does not resolve ({said}): each call would wait up to 5 s inside Asterisk",
-        f"add the line `127.0.1.1 {name}` to /etc/hosts",
+        Looked.HOST_NAME,
+        Machine.NOT_RESOLVED.say(name=name, why=said),
+        Mend.HOSTS.say(name=name),
     )
 
 
@@ -62,27 +63,26 @@ def clock(
     """Contact hours and promises go by the clock."""
     if now() < OLDEST_DATE:
         return fault(
-            "clock",
-            f"the clock says {now():%Y-%m-%d}: nobody's contact hours would hold",
-            "set the date and switch on time synchronisation (timedatectl set-ntp true)",
+            Looked.CLOCK,
+            Machine.CLOCK_WRONG.say(date=f"{now():%Y-%m-%d}"),
+            Mend.SET_CLOCK,
         )
     try:
         for zone in ("Europe/Madrid", "America/Mexico_City"):
             zones(zone)
     except zoneinfo.ZoneInfoNotFoundError as error:
         return fault(
-            "clock",
-            f"the time zone data lack {error.args[0]}",
-            "install the package tzdata (apt-get install tzdata, or pip install tzdata)",
+            Looked.CLOCK,
+            Machine.NO_ZONE.say(zone=error.args[0]),
+            Mend.TZDATA,
         )
     if (kernel_state or _kernel_state)() == _TIME_ERROR:
         return warning(
-            "clock",
-            "nothing keeps the clock of this machine in time",
-            "install chrony, or run timedatectl set-ntp true; in a virtual machine or "
-            "container see to it that the host does",
+            Looked.CLOCK,
+            Machine.CLOCK_LOOSE,
+            Mend.CHRONY,
         )
-    return ok("clock", "set and kept in time")
+    return ok(Looked.CLOCK, Machine.CLOCK_GOOD)
 
 
 def _kernel_state() -> int:
@@ -102,11 +102,11 @@ def open_files(
     """Each call holds sockets and files."""
     most = limit()
     if most == resource.RLIM_INFINITY or most >= FEW_FILES:
-        return ok("open files", "enough may be open at once")
+        return ok(Looked.OPEN_FILES, Machine.FILES_GOOD)
     return warning(
-        "open files",
-        f"at most {most} may be open at once: calls would fail early",
-        "raise it: `ulimit -n 65536`, or LimitNOFILE= in the service's unit",
+        Looked.OPEN_FILES,
+        Machine.FEW_FILES.say(most=most),
+        Mend.ULIMIT,
     )
 
 
@@ -116,25 +116,28 @@ def rtp_range(
     """The ports of speech: two a call, and nobody else's."""
     settings = subject.settings
     first, last = settings.rtp_start, settings.rtp_end
-    mend = "set DIALER_RTP_START and DIALER_RTP_END, for example 20000 and 24999"
+    mend = Mend.RTP
     calls = (last - first + 1) // 2
     if calls < 1:
-        return fault("RTP ports", f"the range {first}-{last} is empty", mend)
+        return fault(Looked.RTP_PORTS, Machine.RTP_EMPTY.say(first=first, last=last), mend)
     inside = [f"{name} {port}" for name, _, _, port in _ports(settings) if first <= port <= last]
     if inside:
-        return fault("RTP ports", f"{', '.join(inside)} lies within {first}-{last}", mend)
+        return fault(
+            Looked.RTP_PORTS,
+            Machine.RTP_HOLDS.say(ports=", ".join(inside), first=first, last=last),
+            mend,
+        )
     try:
         low, high = (int(part) for part in ephemeral.read_text().split())
     except (OSError, ValueError):
         low, high = 0, -1
     if first <= high and last >= low:
         return warning(
-            "RTP ports",
-            f"{first}-{last} overlaps the ports {low}-{high} that the "
-            "system gives to outgoing connections: a call may find its port taken",
+            Looked.RTP_PORTS,
+            Machine.RTP_OVERLAPS.say(first=first, last=last, low=low, high=high),
             mend,
         )
-    return ok("RTP ports", f"room for {calls} calls at once")
+    return ok(Looked.RTP_PORTS, Machine.RTP_GOOD.say(calls=calls))
 
 
 def ports(subject: Subject, owner: Callable[[str, int], str | None] | None = None) -> CheckResult:
@@ -149,14 +152,13 @@ def ports(subject: Subject, owner: Callable[[str, int], str | None] | None = Non
             continue
         holder = who_holds(kind, port)
         if holder is None or not _is_ours(holder, subject.settings):
-            taken.append(f"{name} {port} ({_program(holder)})")
+            taken.append(Machine.HELD_BY.say(name=name, port=port, who=_program(holder)))
     if not taken:
-        return ok("ports", "free, or held by this installation")
+        return ok(Looked.PORTS, Machine.PORTS_FREE)
     return fault(
-        "ports",
-        "taken by another program: " + ", ".join(taken),
-        "end that program, or choose other ports (DIALER_SIP_PORT, DIALER_AMI_PORT, "
-        "DIALER_AGI_PORT, DIALER_WEB_PORT, DIALER_REDIS_PORT, ...)",
+        Looked.PORTS,
+        Machine.PORTS_TAKEN.say(ports=taken),
+        Mend.PORTS,
     )
 
 
@@ -184,7 +186,7 @@ def _is_ours(command_line: str, settings: Settings) -> bool:
 
 def _program(command_line: str | None) -> str:
     if not command_line:
-        return "a program of another user"
+        return Machine.OTHER_USER.say()
     return Path(command_line.split()[0]).name
 
 

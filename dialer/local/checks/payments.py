@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.config import ConfigError
 from dialer.domain.model import CampaignState
+from dialer.local.checks.findings import Looked, Mend, Service
 from dialer.local.checks.result import CheckResult, Subject, fault, ok, warning
-from dialer.payments import resolving
 from dialer.payments.gateways import choose, gateway_named
 from dialer.store import unresolved
 from dialer.store.db import open_database
@@ -24,7 +24,7 @@ _OVER = (CampaignState.STOPPED.value, CampaignState.FINISHED.value)
 def gateways(subject: Subject) -> CheckResult:
     """Each gateway that the settings or a campaign name must be set up."""
     settings = subject.settings
-    wanted = dict.fromkeys(settings.gateways.values(), "the setting gateways")
+    wanted: dict[str, str] = dict.fromkeys(settings.gateways.values(), Service.THE_SETTING.say())
     try:
         engine = open_database(settings.database)
         try:
@@ -35,16 +35,16 @@ def gateways(subject: Subject) -> CheckResult:
     except (SQLAlchemyError, OSError):
         pass  # the check of the database says so
     if not wanted:
-        return ok("gateways", "none: cards are not taken")
+        return ok(Looked.GATEWAYS, Service.NO_GATEWAY)
     wrong = []
     for name, whose in sorted(wanted.items()):
         try:
             gateway_named(settings, name)
         except ConfigError as error:
-            wrong.append(f"{whose}: {error}")
+            wrong.append(Service.WHOSE.say(whose=whose, why=str(error)))
     if wrong:
-        return fault("gateways", "; ".join(wrong), "docs/payments.md lists the settings of each")
-    return ok("gateways", ", ".join(sorted(wanted)))
+        return fault(Looked.GATEWAYS, Service.GATEWAYS_WRONG.say(what=wrong), Mend.GATEWAYS)
+    return ok(Looked.GATEWAYS, ", ".join(sorted(wanted)))
 
 
 def _of_campaigns(connection: Connection, subject: Subject) -> Iterator[tuple[str, str]]:
@@ -56,7 +56,7 @@ def _of_campaigns(connection: Connection, subject: Subject) -> Iterator[tuple[st
     for row in rows:
         name = choose(subject.settings, terms_of(row.plan).gateway, row.country)
         if name is not None:
-            yield name, f"campaign {row.name}"
+            yield name, Service.OF_CAMPAIGN.say(name=row.name)
 
 
 def money_in_doubt(subject: Subject) -> CheckResult:
@@ -67,25 +67,26 @@ def money_in_doubt(subject: Subject) -> CheckResult:
             doubt = unresolved.unresolved(connection, datetime.now(UTC))
             held = unresolved.uncaptured(connection)
     except (SQLAlchemyError, OSError):
-        return ok("payments", "not looked at: see the database")
+        return ok(Looked.PAYMENTS, Service.NOT_LOOKED)
     finally:
         engine.dispose()
-    complaint = resolving.complaint(doubt)
-    if complaint is not None:
+    if doubt.worrying:
         return warning(
-            "payments",
-            complaint,
-            "see that a worker runs (`dialer worker`) and that the gateway answers",
+            Looked.PAYMENTS,
+            Service.ONE_IN_DOUBT
+            if doubt.worrying == 1
+            else Service.IN_DOUBT_LONG.say(count=doubt.worrying),
+            Mend.WORKER,
         )
     if held:
         return warning(
-            "payments",
-            f"{held} authorised and not captured: the money is only held, and lapses",
-            "`dialer payments --uncaptured` lists them; `dialer payments capture` takes the money,"
-            " `dialer payments void` lets it go",
+            Looked.PAYMENTS,
+            Service.HELD.say(count=held),
+            Mend.CAPTURE,
         )
     return ok(
-        "payments", f"{doubt.count} in doubt, being looked up" if doubt.count else "all settled"
+        Looked.PAYMENTS,
+        Service.LOOKED_UP.say(count=doubt.count) if doubt.count else Service.SETTLED,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dialer.config import Settings
+from dialer.domain.said import Code
 
 
 class Status(StrEnum):
@@ -46,16 +47,20 @@ class Subject:
 Check = Callable[[Subject], CheckResult]
 
 
+def _said(one: str) -> str:
+    return one.say() if isinstance(one, Code) else one
+
+
 def ok(name: str, message: str) -> CheckResult:
-    """All is well."""
-    return CheckResult(name, Status.OK, message)
+    """All is well. Here and below: a code that needs no values stands for its sentence."""
+    return CheckResult(_said(name), Status.OK, _said(message))
 
 
 def warning(name: str, message: str, mend: str) -> CheckResult:
     """It works, but."""
-    return CheckResult(name, Status.WARNING, message, mend)
+    return CheckResult(_said(name), Status.WARNING, _said(message), _said(mend))
 
 
 def fault(name: str, message: str, mend: str) -> CheckResult:
     """It does not work, or does what it must not."""
-    return CheckResult(name, Status.FAULT, message, mend)
+    return CheckResult(_said(name), Status.FAULT, _said(message), _said(mend))

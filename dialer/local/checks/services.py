@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy.exc import SQLAlchemyError
 
+from dialer.local.checks.findings import Looked, Mend, Service
 from dialer.local.checks.result import CheckResult, Subject, fault, ok, warning
 from dialer.store.db import open_database, schema_version
 
@@ -28,33 +29,31 @@ def redis_server(subject: Subject, now: Callable[[], float] = time.time) -> Chec
     except (RedisError, ValueError) as error:
         own = not subject.settings.redis_url
         return fault(
-            "Redis",
-            f"{_where(url)} does not answer ({type(error).__name__})",
-            "`dialer redis` (or `dialer up`) starts the one of this installation"
-            if own
-            else "start it, or correct REDIS_URL",
+            Looked.REDIS,
+            Service.SILENT.say(where=_where(url), error=type(error).__name__),
+            Mend.OWN_REDIS if own else Mend.REDIS_URL,
         )
     drift = abs(now() - (float(seconds) + float(micros) / 1e6))
     if drift > CLOCK_SECONDS:
         return fault(
-            "Redis",
-            f"its clock differs by {drift:.0f} s from this machine's",
-            "switch on time synchronisation on both machines",
+            Looked.REDIS,
+            Service.DRIFTS.say(seconds=f"{drift:.0f}"),
+            Mend.BOTH_CLOCKS,
         )
-    if told.get("maxmemory-policy", "noeviction") != "noeviction":
+    policy = told.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
         return warning(
-            "Redis",
-            "it may throw waiting messages away when its memory is full "
-            f"(maxmemory-policy {told['maxmemory-policy']})",
-            "set maxmemory-policy noeviction in redis.conf",
+            Looked.REDIS,
+            Service.EVICTS.say(policy=policy),
+            Mend.NOEVICTION,
         )
     if told.get("appendonly") == "no":
         return warning(
-            "Redis",
-            "waiting messages would not outlive a restart of Redis (appendonly no)",
-            "set appendonly yes in redis.conf",
+            Looked.REDIS,
+            Service.FORGETS,
+            Mend.APPENDONLY,
         )
-    return ok("Redis", f"{_where(url)} answers")
+    return ok(Looked.REDIS, Service.ANSWERS.say(where=_where(url)))
 
 
 def _policy(client: redis.Redis) -> dict[str, str]:
@@ -88,20 +87,19 @@ def database(subject: Subject) -> CheckResult:
             engine.dispose()
     except (SQLAlchemyError, OSError) as error:
         return fault(
-            "database",
-            f"{where} cannot be opened ({type(error).__name__})",
-            "start the database, or correct DATABASE_URL",
+            Looked.DATABASE,
+            Service.NOT_OPENED.say(where=where, error=type(error).__name__),
+            Mend.DATABASE_URL,
         )
     if current is None:
-        return fault("database", f"{where} has no tables yet", "run `dialer init`")
+        return fault(Looked.DATABASE, Service.NO_TABLES.say(where=where), Mend.INIT)
     if current != newest:
         return fault(
-            "database",
-            f"its tables are of version {current}, this dialer needs {newest}",
-            "run `dialer init`, which brings them up to date (back it up first); if it is "
-            "newer than this dialer, update the dialer",
+            Looked.DATABASE,
+            Service.OTHER_TABLES.say(current=current, newest=newest),
+            Mend.MIGRATE,
         )
-    return ok("database", f"{where} answers, tables up to date")
+    return ok(Looked.DATABASE, Service.TABLES_GOOD.say(where=where))
 
 
 def prompts(subject: Subject) -> CheckResult:
@@ -109,19 +107,19 @@ def prompts(subject: Subject) -> CheckResult:
     try:
         from dialer.speech.render import PromptError, missing_prompts
     except ImportError as error:
-        return fault("prompts", f"the speech part cannot be loaded: {error}", "run `make setup`")
+        return fault(Looked.PROMPTS, Service.NO_SPEECH.say(why=str(error)), Mend.SETUP)
     try:
         missing = missing_prompts(subject.settings)
     except PromptError as error:
-        return fault("prompts", str(error), "correct the texts in ivr_flows")
+        return fault(Looked.PROMPTS, str(error), Mend.TEXTS)
     if missing:
         shown = "; ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         return fault(
-            "prompts",
-            f"{len(missing)} cannot be played: {shown}",
-            "run `dialer prompts` (or `make setup`)",
+            Looked.PROMPTS,
+            Service.NOT_PLAYED.say(count=len(missing), which=shown),
+            Mend.PROMPTS,
         )
-    return ok("prompts", "all there")
+    return ok(Looked.PROMPTS, Service.ALL_THERE)
 
 
 CHECKS = (redis_server, database, prompts)

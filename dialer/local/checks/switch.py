@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 
+from dialer.local.checks.findings import Looked, Mend, Switch
 from dialer.local.checks.result import CheckResult, Subject, fault, ok
 from dialer.switch import names
 from dialer.switch.guard import Guard
@@ -41,7 +42,7 @@ DANGEROUS_WRITES = {"all", "command", "config", "system", "agi", "dialplan"}
 ``system`` may also originate through the shell application.
 """
 
-_AFTER_CHANGE = "then restart Asterisk (`dialer asterisk`), which writes its configuration anew"
+
 _LOG_TAIL = 512 * 1024  # bytes of each log that are looked through
 _WIRE = (
     ("SIP messages (pjsip set logger)", re.compile(r"<--- (Transmitting|Received) SIP re")),
@@ -61,17 +62,17 @@ def version(subject: Subject) -> CheckResult:
         found = find_asterisk(named=settings.asterisk, cache=settings.cache_dir)
     except AsteriskNotFound as error:
         return fault(
-            "Asterisk",
+            Looked.ASTERISK,
             str(error),
-            "correct DIALER_ASTERISK, or unset it and run `make setup`, which installs one",
+            Mend.ASTERISK_PATH,
         )
     if found is None:
         return fault(
-            "Asterisk",
-            f"no Asterisk {OLDEST_VERSION} or newer on this machine",
-            "run `make setup`, which installs one, or name a binary in DIALER_ASTERISK",
+            Looked.ASTERISK,
+            Switch.NONE_HERE.say(oldest=OLDEST_VERSION),
+            Mend.ASTERISK,
         )
-    return ok("Asterisk", f"{found.version} ({found.kind})")
+    return ok(Looked.ASTERISK, f"{found.version} ({found.kind})")
 
 
 def modules(subject: Subject) -> CheckResult:
@@ -81,12 +82,11 @@ def modules(subject: Subject) -> CheckResult:
     )
     missing = [name for name in NEEDED_MODULES if name not in running]
     if not missing:
-        return ok("modules", "all that calls need are running")
+        return ok(Looked.MODULES, Switch.MODULES_GOOD)
     return fault(
-        "modules",
-        "not running: " + ", ".join(missing),
-        "see why in log/messages.log of the instance folder; a noload line or an Asterisk "
-        "built without the module are the usual reasons",
+        Looked.MODULES,
+        Switch.NO_MODULES.say(modules=", ".join(missing)),
+        Mend.MODULES,
     )
 
 
@@ -107,12 +107,11 @@ def ami_permissions(subject: Subject) -> CheckResult:
                 wide.append(f"{user} {kind}={','.join(sorted(granted & bad))}")
     if wide:
         return fault(
-            "AMI permissions",
-            "wider than needed: " + "; ".join(wide),
-            "keys, card numbers among them, would leave Asterisk: take these classes out "
-            "of manager.conf, " + _AFTER_CHANGE,
+            Looked.AMI_PERMISSIONS,
+            Switch.TOO_WIDE.say(which=wide),
+            Mend.AMI_CLASSES,
         )
-    return ok("AMI permissions", "no account hears keys or runs programs")
+    return ok(Looked.AMI_PERMISSIONS, Switch.NARROW)
 
 
 def ami_address(subject: Subject) -> CheckResult:
@@ -121,22 +120,18 @@ def ami_address(subject: Subject) -> CheckResult:
     match = re.search(r"^\s*TCP Bindaddress:\s+(\S+)", told, re.MULTILINE)
     address = match[1] if match else ""
     if re.match(r"(127\.|\[?::1\]?:|Disabled)", address):
-        return ok("AMI address", f"listens on {address} only")
+        return ok(Looked.AMI_ADDRESS, Switch.LISTENS.say(address=address))
     return fault(
-        "AMI address",
-        f"listens on {address or 'an unknown address'}: its password and "
-        "everything else crosses the network unencrypted",
-        "set bindaddr = 127.0.0.1 in manager.conf, " + _AFTER_CHANGE,
+        Looked.AMI_ADDRESS,
+        Switch.OPEN.say(address=address or Switch.UNKNOWN_ADDRESS.say()),
+        Mend.AMI_BIND,
     )
 
 
 def ami_login(subject: Subject) -> CheckResult:
     """The engine can log in with the secret of this installation."""
     settings = subject.settings
-    mend = (
-        "restart Asterisk with `dialer asterisk`; if the secret was changed, both must be "
-        "started with the same DIALER_HOME"
-    )
+    mend = Mend.AMI_SECRET
     lines = (
         f"Action: Login\r\nUsername: {settings.ami_user}\r\n"
         f"Secret: {settings.secret(names.SECRET_AMI)}\r\nEvents: off\r\n\r\n"
@@ -153,30 +148,31 @@ def ami_login(subject: Subject) -> CheckResult:
                 answer += part
     except OSError as error:
         return fault(
-            "AMI",
-            f"port {settings.ami_port} of {settings.switch_host} does not answer "
-            f"({error.strerror or error})",
+            Looked.AMI,
+            Switch.AMI_SILENT.say(
+                port=settings.ami_port, host=settings.switch_host, why=error.strerror or str(error)
+            ),
             mend,
         )
     if b"Response: Success" not in answer:
-        return fault("AMI", "Asterisk refuses the secret of this installation", mend)
-    return ok("AMI", "the engine can log in")
+        return fault(Looked.AMI, Switch.AMI_REFUSES, mend)
+    return ok(Looked.AMI, Switch.AMI_GOOD)
 
 
 def call_event_log(subject: Subject) -> CheckResult:
     """CEL of all events writes every key of every call down."""
     told = subject.console("cel show status")
     if "CEL Logging: Enabled" not in told:
-        return ok("call event log", "off")
+        return ok(Looked.CALL_EVENT_LOG, Switch.OFF)
     tracked = set(re.findall(r"^CEL Tracking Event: (\w+)", told, re.MULTILINE))
     bad = sorted(tracked & {"ALL", "DTMF"})
     if bad:
         return fault(
-            "call event log",
-            f"records {' and '.join(bad)}: keys, card numbers among them, are written down",
-            "set enable = no in cel.conf, " + _AFTER_CHANGE,
+            Looked.CALL_EVENT_LOG,
+            Switch.RECORDS.say(what=", ".join(bad)),
+            Mend.CEL,
         )
-    return ok("call event log", "records no keys")
+    return ok(Looked.CALL_EVENT_LOG, Switch.NO_KEYS)
 
 
 def log_levels(subject: Subject) -> CheckResult:
@@ -196,12 +192,11 @@ def log_levels(subject: Subject) -> CheckResult:
         found.append(f"debug level {level[1]} (core set debug)")
     if found:
         return fault(
-            "log levels",
-            "keys and numbers are written down: " + ", ".join(found),
-            "leave only warning,error in logger.conf, run `core set debug 0` and delete "
-            "what was written; " + _AFTER_CHANGE,
+            Looked.LOG_LEVELS,
+            Switch.WRITTEN.say(levels=", ".join(found)),
+            Mend.LOGGER,
         )
-    return ok("log levels", "warnings and errors only")
+    return ok(Looked.LOG_LEVELS, Switch.WARNINGS_ONLY)
 
 
 def wire_logging(subject: Subject) -> CheckResult:
@@ -221,12 +216,11 @@ def wire_logging(subject: Subject) -> CheckResult:
         found |= {what for what, mark in _WIRE if mark.search(text)}
     if found:
         return fault(
-            "traces",
-            "in the logs: " + ", ".join(sorted(found)),
-            "delete these logs, they hold numbers and keys; to end the traces, "
-            + _AFTER_CHANGE[5:],
+            Looked.TRACES,
+            Switch.TRACED.say(what=", ".join(sorted(found))),
+            Mend.DELETE_LOGS,
         )
-    return ok("traces", "none in the logs")
+    return ok(Looked.TRACES, Switch.UNTRACED)
 
 
 def cards(subject: Subject) -> CheckResult:
@@ -238,11 +232,11 @@ def cards(subject: Subject) -> CheckResult:
         guard.close()
     if reasons:
         return fault(
-            "cards",
-            "none is taken on the keypad: " + "; ".join(reasons),
-            "put that right, " + _AFTER_CHANGE + "; until then debtors are offered the link",
+            Looked.CARDS,
+            Switch.NO_CARDS.say(reasons=reasons),
+            Mend.CARDS,
         )
-    return ok("cards", "nothing in Asterisk writes keys down")
+    return ok(Looked.CARDS, Switch.CARDS_GOOD)
 
 
 def _tail(path: Path) -> str:

@@ -7,15 +7,12 @@ import secrets
 import socket
 
 from dialer.config import Settings
+from dialer.local.checks.findings import Looked, Mend, Switch
 from dialer.local.checks.result import CheckResult, Subject, fault, ok, warning
 from dialer.switch.trunks import Trunk, TrunkError, load_trunks, trunks_path
 
 ANSWER_TRIES = 3  # UDP loses packets
 ANSWER_SECONDS = 0.7
-_CHECK_LINE = (
-    "check address and port with the carrier, the firewall (UDP both ways), and that "
-    "the carrier knows this machine's public address"
-)
 
 
 def reachable(subject: Subject) -> CheckResult:
@@ -25,24 +22,24 @@ def reachable(subject: Subject) -> CheckResult:
         told = load_trunks(settings)
         told.check_against(settings)
     except TrunkError as error:
-        return fault("trunks", str(error), f"correct {trunks_path(settings)} or DIALER_TRUNK")
+        return fault(Looked.TRUNKS, str(error), Mend.TRUNKS_FILE.say(path=trunks_path(settings)))
     if not told.trunks:
         return fault(
-            "trunks",
-            "there is none: no call can leave",
-            f"describe one in {trunks_path(settings)}, or set DIALER_TRUNK=host:port",
+            Looked.TRUNKS,
+            Switch.NO_TRUNK,
+            Mend.A_TRUNK.say(path=trunks_path(settings)),
         )
     silent = [trunk for trunk in told.trunks if not _answers(trunk)]
     if not silent:
-        return ok("trunks", f"{len(told.trunks)} answer")
+        return ok(Looked.TRUNKS, Switch.ANSWER.say(count=len(told.trunks)))
     listed = ", ".join(f"{trunk.name} ({_way(trunk)[0]})" for trunk in silent)
     if _simulated(settings):
         return warning(
-            "trunks",
-            f"the simulated network does not run: {listed}",
-            f"start it with `dialer carrier`, or name a real trunk in {trunks_path(settings)}",
+            Looked.TRUNKS,
+            Switch.SIMULATED_SILENT.say(trunks=listed),
+            Mend.CARRIER.say(path=trunks_path(settings)),
         )
-    return fault("trunks", f"no answer from {listed}", _CHECK_LINE)
+    return fault(Looked.TRUNKS, Switch.TRUNKS_SILENT.say(trunks=listed), Mend.CHECK_LINE)
 
 
 def seen_by_asterisk(subject: Subject) -> CheckResult:
@@ -51,19 +48,18 @@ def seen_by_asterisk(subject: Subject) -> CheckResult:
     contacts = re.findall(r"^\s*Contact:\s+(\S+?)/\S+\s+\S+\s+(\w+)\b", told, re.MULTILINE)
     if not contacts:
         return fault(
-            "trunks in Asterisk",
-            "it has none: no call can leave",
-            "start it again with `dialer asterisk`, which writes its configuration anew, "
-            "and look into log/messages.log of the instance folder",
+            Looked.TRUNKS_IN_ASTERISK,
+            Switch.NO_CONTACT,
+            Mend.START_AGAIN,
         )
     dead = sorted(name for name, state in contacts if state == "Unavail")
     if dead:
         return fault(
-            "trunks in Asterisk",
-            f"no answer from {', '.join(dead)}: calls are refused",
-            _CHECK_LINE,
+            Looked.TRUNKS_IN_ASTERISK,
+            Switch.CONTACTS_DEAD.say(trunks=", ".join(dead)),
+            Mend.CHECK_LINE,
         )
-    return ok("trunks in Asterisk", f"{len(contacts)} ready")
+    return ok(Looked.TRUNKS_IN_ASTERISK, Switch.CONTACTS_GOOD.say(count=len(contacts)))
 
 
 def _simulated(settings: Settings) -> bool:
