@@ -13,8 +13,11 @@ pytest_plugins = [
     "fixtures_messaging",
     "fixtures_bank",
     "fixtures_stack",
+    "fixtures_agents",
     "fixtures_switch",
     "fixtures_payments",
+    "fixtures_site",
+    "fixtures_refunds",
 ]
 
 

@@ -156,6 +156,11 @@ class Asterisk:
     over: dict[str, str] = field(default_factory=dict)
     hang_up: tuple[str, str] | None = None
     language: str = "es"
+    env: dict[str, str] = field(default_factory=dict)
+    """What Asterisk says of the channel in another way than of a call of ours."""
+    went_to: str = ""
+    """Where the dialplan was told to go on."""
+    variables: dict[str, str] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
     events: list[dict[str, str]] = field(default_factory=list)
@@ -179,24 +184,26 @@ class Asterisk:
 
     def greet(self) -> None:
         """What Asterisk says of a channel."""
-        lines = [
-            "agi_network: yes",
-            f"agi_network_script: {self.script}",
-            f"agi_request: agi://127.0.0.1:{self.port}/{self.script}",
-            "agi_channel: PJSIP/carrier-00000001",
-            "agi_language: en",
-            "agi_type: PJSIP",
-            f"agi_uniqueid: {self.attempt_id}",
-            "agi_version: 22.10.1",
-            "agi_callerid: 910000000",
-            "agi_context: dialer-outbound",
-            "agi_extension: s",
-            "agi_priority: 9",
-            "agi_enhanced: 0.0",
-            "agi_accountcode: ",
-            "agi_threadid: 1",
-        ]
-        self._send("\n".join(lines) + "\n\n")
+        told = {
+            "agi_network": "yes",
+            "agi_network_script": self.script,
+            "agi_request": f"agi://127.0.0.1:{self.port}/{self.script}",
+            "agi_channel": "PJSIP/carrier-00000001",
+            "agi_language": "en",
+            "agi_type": "PJSIP",
+            "agi_uniqueid": self.attempt_id,
+            "agi_version": "22.10.1",
+            "agi_callerid": "910000000",
+            "agi_callingpres": "0",
+            "agi_dnid": "unknown",
+            "agi_context": "dialer-outbound",
+            "agi_extension": "s",
+            "agi_priority": "9",
+            "agi_enhanced": "0.0",
+            "agi_accountcode": "",
+            "agi_threadid": "1",
+        } | self.env
+        self._send("".join(f"{name}: {value}\n" for name, value in told.items()) + "\n")
 
     def run(self) -> Self:
         """The whole session, until the server closes."""
@@ -254,8 +261,25 @@ class Asterisk:
 
     def _answer(self, words: list[str]) -> str:
         match words:
-            case ["EXEC", "StopMixMonitor", ""]:
+            case ["EXEC", "StopMixMonitor", ""] | ["SET", "MUSIC", "on" | "off", "default"]:
                 return "200 result=0"
+            case ["EXEC", "Goto", where]:
+                self.went_to = where
+                return "200 result=0"
+            case ["EXEC", "Wait", _seconds]:
+                return "200 result=0"
+            case ["EXEC", "Hangup", _cause]:
+                return "200 result=-1"
+            case ["ANSWER"]:
+                return "200 result=0"
+            case ["SET", "VARIABLE", name, value]:
+                self.variables[name] = value
+                return "200 result=1"
+            case ["WAIT", "FOR", "DIGIT", _milliseconds]:
+                word = self._left.pop(0) if self._left else "x"
+                return {"x": "200 result=-1", "-": "200 result=0"}.get(
+                    word, f"200 result={ord(word[0])}"
+                )
             case ["EXEC", "UserEvent", body]:
                 _name, *fields = body.split(",")
                 self.events.append(dict(one.split(": ", 1) for one in fields))

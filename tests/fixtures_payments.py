@@ -165,15 +165,22 @@ class PayDesk:
         record: bool = False,
         account: int | None = None,
         way: str = "r",
+        watched: bool = False,
+        agreed: int | None = None,
+        identified: bool = True,
+        paused: bool = False,
     ) -> Visit:
         """A call on which each question is answered; ``hang_up_after`` so many seconds of it.
-        ``meanwhile`` is done in a thread while it lasts."""
+        ``meanwhile`` is done in a thread while it lasts. ``watched``: an agent looks on, who has
+        talked about ``agreed``, with somebody who is ``identified``. ``paused``: that agent has
+        paused the recording."""
         number = str(next(self._numbers))
         (self.book / number).write_text(number_to_dial(way, 60, 40, 0, ""))
         found: list[Visit] = []
 
         def session(agi: Agi) -> None:
-            visit = self._open(agi.attempt_id, spec or PaySpec(), language, account)
+            visit = self._open(agi.attempt_id, account, identified)
+            self._open_session(visit, spec or PaySpec(), language, watched, agreed)
             found.append(visit)
             over = threading.Event()
             log = self.log.open()
@@ -182,6 +189,8 @@ class PayDesk:
                 answering = others.submit(self._answer, log, visit, number, way, answers, over)
                 doing = others.submit(meanwhile, visit)
                 try:
+                    if paused:
+                        agi.set_variable(names.VAR_RECORDING_PAUSED, "1")
                     if hang_up_after:
                         agi.execute("SET AUTOHANGUP", round(hang_up_after))
                     host, port = self.settings.agi_host, self.settings.payments_agi_port
@@ -225,7 +234,7 @@ class PayDesk:
                 new.write_text(number_to_dial(way, 60, 40, 0, keys))
                 new.rename(self.book / f"{number}.{next(said)}")
 
-    def _open(self, attempt_id: str, spec: PaySpec, language: str, account: int | None) -> Visit:
+    def _open(self, attempt_id: str, account: int | None, identified: bool) -> Visit:
         now = datetime.now(UTC)
         n = next(self._numbers)
         if account is None:
@@ -241,16 +250,24 @@ class PayDesk:
                     debtor_id=lead.debtor_id, phone_id=phone.id, number=phone.number,
                     caller_id=POOL[0], trunk="carrier", node="node1", flow="reminder",
                     state="answered", placed_at=now, answered_at=now,
+                    identity_confirmed=identified,
                 )
             )  # fmt: skip
+        return visit
+
+    def _open_session(
+        self, visit: Visit, spec: PaySpec, language: str, watched: bool, agreed: int | None
+    ) -> None:
+        now = datetime.now(UTC)
+        with self.engine.begin() as c:
             pay_sessions.open_session(
                 c,
                 pay_sessions.PaySession(
-                    id=visit.session_id, attempt_id=attempt_id, account_id=visit.account_id,
-                    node="pay", language=language, spec=spec, started_at=now,
+                    id=visit.session_id, attempt_id=visit.attempt_id,
+                    account_id=visit.account_id, node="pay", language=language, spec=spec,
+                    started_at=now, watched=watched, agreed_minor=agreed,
                 ),
             )  # fmt: skip
-        return visit
 
     def wait_ended(self, visit: Visit) -> None:
         """Until the session's end is written down."""

@@ -130,9 +130,10 @@ class Office:
 
 
 @contextmanager
-def open_office(home: Path, database_url: str = "") -> Iterator[Office]:
-    """Everything but the engine; SQLite in ``home`` unless a database is named."""
-    settings = with_free_ports(Settings(home=home, database_url=database_url))
+def open_office(home: Path, database_url: str = "", **changes: Any) -> Iterator[Office]:
+    """Everything but the engine; SQLite in ``home`` unless a database is named. ``changes``: of the
+    settings."""
+    settings = with_free_ports(Settings(home=home, database_url=database_url, **changes))
     migrate(settings.database)
     ensure_prompts(settings)
     ensure_company(settings, "Acme")

@@ -66,7 +66,8 @@ def texts(language: str) -> Prompts:
 
 
 def facts(language: str = "es", variant: str = "") -> Facts:
-    """A debtor; ``variant``: landline, named, undocumented, or cards."""
+    """A debtor; ``variant``: landline, named, undocumented, cards, agents, or
+    undocumented_agents."""
     one = Facts(
         language=language,
         today=TODAY,
@@ -88,4 +89,8 @@ def facts(language: str = "es", variant: str = "") -> Facts:
             return replace(one, factor=None)
         case "cards":
             return replace(one, cards=True)
+        case "agents":
+            return replace(one, cards=True, agents=True)
+        case "undocumented_agents":
+            return replace(one, factor=None, agents=True)
     raise ValueError(variant)

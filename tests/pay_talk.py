@@ -13,6 +13,7 @@ from dialer.domain.model import Money
 from dialer.domain.payment import (
     AmountChoice,
     Brand,
+    PayError,
     PaymentOutcome,
     PayOffer,
     PayResult,
@@ -29,6 +30,8 @@ from dialer.payments.conversation import (
     AskKey,
     Began,
     Chosen,
+    Entry,
+    FieldKeyed,
     Finish,
     ForgetCard,
     Given,
@@ -45,7 +48,7 @@ from dialer.payments.conversation import (
     Talk,
     step,
 )
-from dialer.payments.entry import Verdict, amount_of, judge, rule_for
+from dialer.payments.entry import Verdict, amount_of, judge, rule_for, same
 from dialer.payments.prompting import said
 
 TODAY = date(2026, 3, 15)
@@ -88,6 +91,9 @@ class Player:
     lines: list[str] = field(default_factory=list)
     last: PayCommand | None = None
     prompts: list[str] = field(default_factory=list)
+    asked: list[AskField] = field(default_factory=list)
+    noted: list[Note] = field(default_factory=list)
+    first: bytearray = field(default_factory=bytearray)
     submitted: list[int] = field(default_factory=list)
     result: PayResult | None = None
 
@@ -107,6 +113,10 @@ class Player:
         for command in commands:
             self._note(command)
             self.last = command
+            if isinstance(command, AskField):
+                self.asked.append(command)
+            elif isinstance(command, Note):
+                self.noted.append(command)
 
     def meaning(self, word: str) -> Given:
         """The input that a word is at this point."""
@@ -127,6 +137,11 @@ class Player:
                 return AmountKeyed(amount_of(self._keyed(word, PayStep.AMOUNT, None)))
             case AskField() as asked:
                 digits = self._keyed(word, asked.step, asked.brand)
+                if asked.entry is Entry.SECOND and not same(
+                    asked.step, self.first, digits, self.today
+                ):
+                    return FieldKeyed(asked.step, PayError.INPUT_MATCHING_FAILED)
+                self.first = digits
                 return judge(asked, digits, self.began.spec.brands, self.today)
         raise AssertionError(f"nothing is asked that {word} answers")
 
@@ -153,8 +168,10 @@ class Player:
                 self.lines.append(f"asks for one of [{keys}], {times.first:g} s")
             case AskAmount(times):
                 self.lines.append(f"asks for an amount, {times.first:g}/{times.between:g} s")
-            case AskField(at, times, _, use):
-                self.lines.append(f"asks for {at} ({use}), {times.first:g}/{times.between:g} s")
+            case AskField(at, times, _, use, entry):
+                which = "" if entry is Entry.ONLY else f", {entry} entry"
+                clocks = f"{times.first:g}/{times.between:g} s"
+                self.lines.append(f"asks for {at} ({use}{which}), {clocks}")
             case ForgetCard():
                 self.lines.append("forgets the card")
             case Submit(minor):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, update
-from world import ALWAYS, NOW, POOL, World, plan
+from world import ALWAYS, NOW, POOL, SPANISH, World, plan
 
 from dialer.domain.model import CampaignState, ContactRules, DayWindow, LeadState
 from dialer.store import audit, campaigns, companies, leases
@@ -45,7 +45,7 @@ ALLOWED = {
 def test_only_these_transitions_are_allowed_and_each_is_audited(
     database: Engine, state: CampaignState, action: Action
 ) -> None:
-    world = World(database)
+    world = World(database, plan(rules=SPANISH))
     world.lead()
     set_state(world, state)
     after = ALLOWED.get((state, action))
@@ -64,7 +64,7 @@ def test_only_these_transitions_are_allowed_and_each_is_audited(
 
 
 def test_a_campaign_without_leads_is_not_started_and_says_what_to_do(database: Engine) -> None:
-    world = World(database)
+    world = World(database, plan(rules=SPANISH))
     set_state(world, CampaignState.DRAFT)
     with pytest.raises(NotPossible, match="dialer import"):
         act(world, Action.START)

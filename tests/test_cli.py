@@ -175,6 +175,24 @@ def test_the_config_file_that_init_makes_can_be_used_as_it_is_and_uncommented(
 # --- from a file of debtors to a campaign --------------------------------------------------
 
 
+def test_one_looser_than_the_country_starts_here_on_ones_own_word(
+    installed: CLI, tmp_path: Path
+) -> None:
+    installed("pool", "create", "madrid", "910000001", "+34910000002")
+    installed("import", debtors(tmp_path / "debtors.csv"))
+    wide = ("--name", "june", "--flow", "reminder", "--pool", "madrid",
+            "--window", "mon-sun 00:00-24:00")  # fmt: skip
+    assert installed("campaign", "create", *wide)[0] == 0
+    code, _, err = installed("campaign", "start", "june", "--actor", "ana")
+    assert code == 0
+    assert "window: mon-sun 00:00-24:00 is looser than mon-fri 09:00-21:00 (ES)" in err
+    shown = json.loads(installed("campaign", "show", "june", "--json")[1])
+    assert shown["history"][-1]["after"] == {
+        "state": "running", "looser": ["window"], "approval": None, "asked_by": None,
+        "granted_by": None,
+    }  # fmt: skip
+
+
 def test_from_a_file_to_a_running_campaign(installed: CLI, tmp_path: Path) -> None:
     assert installed("pool", "create", "madrid", "910000001", "+34910000002")[0] == 0
     assert installed("import", debtors(tmp_path / "debtors.csv"))[0] == 0

@@ -60,7 +60,7 @@ def test_check_says_what_is_wrong_and_fails(
     own_flows: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["flow", "check"]) == 0
-    assert "reminder: proven; 24 nodes" in capsys.readouterr().out
+    assert "reminder: proven; 27 nodes" in capsys.readouterr().out
     path = own_flows / "reminder.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("keys: {1: identity,", "keys: {1: disclosure,"), encoding="utf-8")
@@ -77,7 +77,7 @@ def test_check_of_a_flow_that_is_not_there(
     own_flows: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["flow", "check", "nothing"]) == 1
-    assert "there are machine, reminder, second_try" in capsys.readouterr().out
+    assert "there are abandoned, inbound, machine, reminder, second_try" in capsys.readouterr().out
 
 
 def test_an_empty_folder_of_flows(
@@ -264,3 +264,14 @@ def test_a_port_that_is_taken_is_told(
             signal.signal(signal.SIGTERM, before[0])
             signal.signal(signal.SIGINT, before[1])
     assert "DIALER_AGI_PORT" in capsys.readouterr().err
+
+
+def test_a_person_is_there_or_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flow", "try", "reminder", "--agents", "--keys", "1 5678 0 =agent"]) == 0
+    assert "asks for a person at agent: menu" in capsys.readouterr().out
+    assert run(["flow", "try", "reminder", "--agents", "--keys", "1 5678 0 =nobody"]) == 0
+    assert "concludes wants_agent at agent" in capsys.readouterr().out
+    assert run(["flow", "try", "reminder", "--agents", "--keys", "1 5678 0 1"]) == 1
+    assert "answer whether one works" in capsys.readouterr().err
+    assert run(["flow", "try", "reminder", "--keys", "1 5678 0"]) == 0
+    assert "asks for a person" not in capsys.readouterr().out

@@ -216,7 +216,7 @@ def test_whoever_hangs_up_leaves_nothing(line: KeysLine) -> None:
 
     def session(agi: Agi) -> bool:
         assert next(calls) == 0
-        agi.set_variable("TIMEOUT(absolute)", 2)
+        agi.set_variable("TIMEOUT(absolute)", "2")
         with pytest.raises(Gone) as gone:
             number(agi, between=5)
         return CARD[:4] in repr(gone.value)

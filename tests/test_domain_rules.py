@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,7 +35,7 @@ OFFICE = ContactRules(
 MONDAY = datetime(2026, 3, 16, 11, tzinfo=UTC)  # noon in Madrid
 
 
-def standing(*contacts: datetime, **changes: bool) -> Standing:
+def standing(*contacts: datetime, **changes: Any) -> Standing:
     return Standing(MADRID, contacts, **changes)
 
 

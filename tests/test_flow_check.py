@@ -16,6 +16,7 @@ from dialer.flow.graph import bounds
 from dialer.flow.model import Flow, flow_names, load_named
 from dialer.flow.pay_prompts import default_prompts
 from dialer.flow.prompts import Prompt, Prompts
+from dialer.flow.waiting_prompts import WAITING_PROMPTS
 
 
 def _problems(
@@ -279,3 +280,56 @@ def test_the_bound_of_questions_counts_every_try_repeat_and_round() -> None:
 
 def test_the_catalogue_has_the_flows_languages() -> None:
     assert set(load_catalogue(FLOWS, load_named(FLOWS, "reminder"))) == {"es", "en"}
+
+
+# --- who waits for a person ---------------------------------------------------------------------
+
+WAITING = {key: texts("en").by_key[key] for key in WAITING_PROMPTS}
+TO_AN_AGENT = ("nodes.again.then", "help"), ("nodes.help", {"type": "agent", "nobody": "end"})
+
+
+def _waiting(**changes: Any) -> list[tuple[str | None, str]]:
+    return _problems(*TO_AN_AGENT, texts_en=WAITING | changes, texts_es=WAITING)
+
+
+def test_what_is_said_to_who_waits_is_there_and_neutral() -> None:
+    assert _waiting() == []
+    wrong = ("help", "waiting")
+    assert _waiting(queue_next=None) == [wrong]
+    assert _waiting(queue_next="You are number {position}.") == [wrong]
+    assert _waiting(queue_position="Please wait.") == [wrong]
+    assert _waiting(queue_wait="We speak of your debt in a moment.") == [wrong]
+    assert _waiting(queue_wait=Prompt("queue_wait", "Please wait.", discloses=True)) == [wrong]
+
+
+def test_a_flow_without_agents_needs_none_of_it() -> None:
+    assert _problems() == []
+
+
+def test_nothing_is_concluded_on_the_way_of_nobody() -> None:
+    """The end may conclude, where the agent node has not."""
+    end = ("nodes.end.outcome", "callback")
+    keep = ("nodes.hello.on_timeout", {"then": "end"})
+    assert ("help", "one_outcome") not in _problems(
+        *TO_AN_AGENT, end, keep, texts_en=WAITING, texts_es=WAITING
+    )
+    noted = ("nodes.help", {"type": "agent", "next": "end"})
+    assert ("help", "one_outcome") in _problems(
+        TO_AN_AGENT[0], noted, end, texts_en=WAITING, texts_es=WAITING
+    )
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {},
+        {"next": "end", "nobody": "end"},
+        {"next": "end", "skill": "a b"},
+        {"next": "end", "priority": 10},
+    ],
+)
+def test_an_agent_node_that_is_none(node: dict[str, Any]) -> None:
+    raw = copy.deepcopy(SOUND)
+    raw["nodes"]["help"] = {"type": "agent", **node}
+    with pytest.raises(ValueError, match="help"):
+        Flow.model_validate(raw)

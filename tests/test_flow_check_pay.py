@@ -10,10 +10,13 @@ import pytest
 import yaml
 from flows import SOUND, TEXTS, texts
 
+from dialer.domain.payment import PaySpec, PayStep
 from dialer.flow.check import check_flow
 from dialer.flow.errors import FlowError
 from dialer.flow.model import Flow, load_named
+from dialer.flow.nodes import Pay
 from dialer.flow.prompts import Prompt, Prompts
+from dialer.flow.waiting_prompts import WAITING_PROMPTS
 
 PAY: dict[str, Any] = {
     "type": "pay", "paid": "end", "unknown": "end", "link": "link", "agent": "agent",
@@ -32,7 +35,11 @@ def _pay_problems(*changes: tuple[str, Any], **pay: Any) -> list[tuple[str | Non
     raw = copy.deepcopy(SOUND)
     said = {
         language: {k: Prompt(k, text) for k, text in TEXTS.items()}
-        | {k: p for k, p in texts(language).by_key.items() if k.startswith("pay_")}
+        | {
+            k: p
+            for k, p in texts(language).by_key.items()
+            if k.startswith("pay_") or k in WAITING_PROMPTS
+        }
         for language in ("en", "es")
     }
     raw["nodes"]["pay"] = PAY | pay
@@ -59,13 +66,41 @@ def test_a_sound_flow_with_a_payment() -> None:
         "security_code": "optional", "postal_code": "required", "submissions": 3,
         "attempts": {"number": 5, "postal_code": 1}, "first_timeout": 20,
         "inter_timeout": {"expiry": 6},
+        "require_matching_inputs": ["number", "postal-code"],
         "prompts": [
             {"for": "number", "error": "invalid-card-number", "attempt": [2, 3], "say": "bye"},
             {"for": "payment-card-number", "say": ["pay_anew", "bye"]},
+            {"for": "number", "second_entry": True, "say": "bye"},
+            {"for": "number", "second_entry": True, "error": "keys-lost", "say": "bye"},
+            {"for": "postal_code", "error": "input-matching-failed", "say": "bye"},
             {"for": "result", "attempt": 3, "card_type": ["jcb"], "say": "bye"},
         ],
     }  # fmt: skip
     assert _pay_problems(**everything) == []
+
+
+def test_what_is_keyed_in_twice_as_the_payment_process_takes_it() -> None:
+    """Steps by either name, one or a list; none where none is named."""
+    assert _spec().matching == ()
+    assert _spec(require_matching_inputs="number").matching == (PayStep.CARD_NUMBER,)
+    given = ["security_code", "expiration-date"]
+    prompts = [{"for": "expiry", "second_entry": True, "say": "bye"}]
+    spec = _spec(require_matching_inputs=given, prompts=prompts)
+    assert spec.matching == (PayStep.SECURITY_CODE, PayStep.EXPIRATION_DATE)
+    assert [one.second_entry for one in spec.prompts] == [True]
+
+
+def test_a_field_that_is_keyed_in_twice_is_asked_twice_as_often() -> None:
+    once, twice = _pay(), _pay(require_matching_inputs=["number", "expiry"], attempts={"expiry": 2})
+    assert once.most_asked - 2 == twice.most_asked - 2 * (3 + 2)
+
+
+def _pay(**changes: Any) -> Pay:
+    return Pay.model_validate(PAY | changes)
+
+
+def _spec(**changes: Any) -> PaySpec:
+    return _pay(**changes).spec()
 
 
 def test_a_payment_without_a_proven_identity() -> None:
@@ -178,6 +213,22 @@ def test_what_is_agreed_to_is_said(step: str, error: list[str]) -> None:
          "prompts: jcb is not accepted: add it to brands"),
         ({"prompts": [{"for": "expiry", "say": "a"}, {"for": "expiration-date", "say": "b"}]},
          "prompts: two for expiry fit the same: make them one"),
+        ({"require_matching_inputs": ["number", "payment-card-number"]},
+         "require_matching_inputs: one is there twice: remove it"),
+        ({"require_matching_inputs": ["confirm"]},
+         "confirm is no field of a card: use number, expiry, security_code, postal_code"),
+        ({"require_matching_inputs": ["postal_code"]},
+         "require_matching_inputs: postal_code is forbidden in this node: set postal_code"),
+        ({"require_matching_inputs": ["cvv"]}, "'security-code'"),
+        ({"prompts": [{"for": "number", "second_entry": True, "say": "bye"}]},
+         "prompts: number is keyed in once: add it to require_matching_inputs, or remove second"),
+        ({"prompts": [{"for": "number", "error": "input-matching-failed", "say": "bye"}]},
+         "number is keyed in once: add it to require_matching_inputs, or remove input-matching-"),
+        ({"prompts": [{"for": "agree", "error": "input-matching-failed", "say": "bye"}]},
+         "prompts: agree never has input-matching-failed: its errors are input-timeout, invalid-"),
+        ({"require_matching_inputs": "number", "prompts": [
+            {"for": "number", "second_entry": True, "error": "invalid-card-number", "say": "bye"}]},
+         "number never has invalid-card-number: its errors are input-timeout, keys-lost"),
         ({"prompts": [{"for": "cvv", "say": "bye"}]}, "'security-code'"),
         ({"prompts": [{"for": "number"}]}, "say: is missing: add it"),
     ],

@@ -25,6 +25,7 @@ from dialer.flow.prompts import (
 )
 from dialer.flow.telephone import national_digits
 from dialer.flow.values import State
+from dialer.flow.waiting_prompts import WAITING_PROMPTS, waiting_fragments
 from dialer.flow.words import amount_fragments
 
 GOOD = """
@@ -102,7 +103,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_flow_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(FlowError, match="there are machine, reminder, second_try"):
+    with pytest.raises(FlowError, match="there are abandoned, inbound, machine, reminder"):
         load_named(FLOWS, "../secrets")
     assert flow_names(tmp_path) == []
 
@@ -160,6 +161,10 @@ def test_everything_that_can_be_said_is_among_what_is_rendered(language: str, va
             continue
         if PAY_PLACEHOLDERS & set(prompt.placeholders):
             continue  # said with the values of a payment: see test_pay_prompting
+        if key in WAITING_PROMPTS:
+            said = waiting_fragments(texts(language), [key], position=27)
+            assert all(rendered[part.key] == part.text for part in said)
+            continue
         for part in spoken(texts(language), key, state):
             assert rendered[part.key] == part.text
 

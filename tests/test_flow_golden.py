@@ -13,12 +13,13 @@ from flows import FACTOR, facts, shipped, texts
 
 from dialer.domain.payment import PayResult
 from dialer.flow.interpreter import step
-from dialer.flow.nodes import Identity, Question
+from dialer.flow.nodes import Agent, Identity, Question
 from dialer.flow.transcript import as_input, play
 from dialer.flow.values import Command, NoteKey, Said, Say, Started, State, Wait
 
 GOLDEN = Path(__file__).parent / "golden"
 LANGUAGES = ("es", "en")
+VARIANTS = ("", "landline", "undocumented", "cards", "agents", "undocumented_agents")
 
 Conversation = tuple[str, str]  # variant of the debtor, answers
 
@@ -58,6 +59,16 @@ CONVERSATIONS: dict[str, dict[str, Conversation]] = {
         "tries too many cards": ("cards", "1 5678 1 =limit-reached"),
         "leaves the payment and gets the link": ("cards", "1 5678 1 =caller-interrupted-with-star"),
         "hangs up in the middle of the card": ("cards", "1 5678 1 x"),
+        "is handed over to a person": ("agents", "1 5678 0 =agent"),
+        "wants a person, and nobody works": ("agents", "1 5678 0 =nobody"),
+        "hangs up while a person is looked for": ("agents", "1 5678 0 x"),
+        "types wrong digits, a person takes over": ("agents", "1 1111 2222 =agent"),
+        "types wrong digits, and nobody works": ("agents", "1 1111 2222 =nobody"),
+        "cannot pay, a person takes over": ("agents", "1 5678 1 =too-many-failed-attempts =agent"),
+        "cannot pay, and nobody works": ("agents", "1 5678 1 =too-many-failed-attempts =nobody"),
+        "has no document, a person takes over": ("undocumented_agents", "1 =agent"),
+        "has no document, and nobody works": ("undocumented_agents", "1 =nobody"),
+        "wants a person instead of paying": ("agents", "1 5678 1 =wants-agent =agent"),
     },
     "second_try": {
         "asks for the link": ("", "1 5678 1"),
@@ -68,7 +79,18 @@ CONVERSATIONS: dict[str, dict[str, Conversation]] = {
         "presses nothing": ("", "- -"),
         "asks for the link by SMS": ("", "1 5678 3"),
         "pays by card": ("cards", "1 5678 1 =success"),
+        "is handed over to a person": ("agents", "1 5678 0 =agent"),
     },
+    "inbound": {
+        "promises": ("", "1 5678 2 1"),
+        "wants a person": ("", "0"),
+        "is handed over without saying who they are": ("agents", "0 =agent"),
+        "is handed over from the digits": ("agents", "1 * 0 =agent"),
+        "is handed over from the menu": ("agents", "1 5678 0 =agent"),
+        "wants no more calls": ("", "9"),
+        "presses nothing": ("", "- - -"),
+    },
+    "abandoned": {"hears who called": ("", "")},
     "machine": {"takes the message": ("", "")},
 }
 
@@ -118,6 +140,8 @@ def _words(name: str, state: State) -> list[tuple[str, ...]]:
         return [("~x",)]
     if state.wait is Wait.PAYMENT:
         return [*((f"={result}",) for result in PayResult), ("x",)]
+    if state.wait is Wait.AGENT:
+        return [("=agent",), ("=nobody",), ("x",)]
     assert isinstance(node, Question)
     found: list[tuple[str, ...]] = [(key,) for key in sorted(node.keys)]
     if isinstance(node, Identity):
@@ -165,7 +189,7 @@ def _ways(name: str, variant: str) -> list[str]:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_every_way(name: str) -> None:
     parts = []
-    for variant in ("", "landline", "undocumented", "cards"):
+    for variant in VARIANTS:
         parts.append("\n".join([f"== {variant or 'mobile'}", *_ways(name, variant), ""]))
     _golden(f"{name}.ways.txt", "\n".join(parts))
 
@@ -174,11 +198,13 @@ def test_every_way(name: str) -> None:
 def test_the_ways_hang_up_at_every_node_that_waits(name: str) -> None:
     flow = shipped(name)
     waiting = {
-        node for node, spec in flow.nodes.items() if isinstance(spec, Question) or spec.spoken()
+        node
+        for node, spec in flow.nodes.items()
+        if isinstance(spec, Question | Agent) or spec.spoken()
     }
     left = {
         line.split(" nothing:")[1].split()[0]
-        for variant in ("", "landline", "undocumented", "cards")
+        for variant in VARIANTS
         for line in _ways(name, variant)
         if line.split(" nothing:")[0].rstrip().endswith("x")
     }

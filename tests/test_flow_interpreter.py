@@ -20,17 +20,20 @@ from dialer.flow.nodes import Pay
 from dialer.flow.nodes.base import Go
 from dialer.flow.nodes.pay import ASKED
 from dialer.flow.prompts import spoken
-from dialer.flow.transcript import play
+from dialer.flow.transcript import as_input, play
 from dialer.flow.values import (
     Collect,
     Command,
     Conclude,
     ConfirmIdentity,
     End,
+    Escalate,
+    HandedOver,
     HungUp,
     Input,
     Keys,
     MakePromise,
+    NobodyThere,
     NoteKey,
     PaymentDone,
     Said,
@@ -47,9 +50,12 @@ ANSWERS = st.one_of(
     st.sampled_from([Keys(FACTOR), Keys("0000"), Keys("12"), Keys("1*3#")]),
     st.just(TimedOut()),
     st.sampled_from([PaymentDone(result) for result in PayResult]),
+    st.sampled_from([HandedOver(), NobodyThere()]),
 )
-FLOWS = st.sampled_from(["reminder", "second_try"])
-VARIANTS = st.sampled_from(["", "landline", "named", "undocumented", "cards"])
+FLOWS = st.sampled_from(["reminder", "second_try", "inbound"])
+VARIANTS = st.sampled_from(
+    ["", "landline", "named", "undocumented", "cards", "agents", "undocumented_agents"]
+)
 LANGUAGES = st.sampled_from(["es", "en"])
 
 
@@ -65,7 +71,9 @@ def _run(
             given: Input = Said()
         else:
             given = left.pop(0) if left else HungUp()
-            if state.wait is Wait.SAID and isinstance(given, TimedOut | PaymentDone):
+            if state.wait is Wait.SAID and isinstance(
+                given, TimedOut | PaymentDone | HandedOver | NobodyThere
+            ):
                 given = Said()
             given = _fitting(state, given)
         state, commands = step(flow, State.from_json(state.to_json()), given)
@@ -74,8 +82,13 @@ def _run(
 
 
 def _fitting(state: State, given: Input) -> Input:
-    """A payment ends with a result, and nothing else does."""
+    """A payment ends with a result, a person is there or not, and nothing else does."""
     paying = state.wait is Wait.PAYMENT
+    about_agents = isinstance(given, HandedOver | NobodyThere)
+    if state.wait is Wait.AGENT and not (about_agents or isinstance(given, HungUp)):
+        return NobodyThere()
+    if state.wait is not Wait.AGENT and about_agents:
+        return PaymentDone(PayResult.DECLINED) if paying else TimedOut()
     if paying and not isinstance(given, PaymentDone | HungUp):
         return PaymentDone(PayResult.DECLINED)
     if not paying and isinstance(given, PaymentDone):
@@ -96,8 +109,11 @@ def test_every_session_ends_concludes_once_and_discloses_to_nobody_else(
     visits, asked = bounds(flow)
     assert state.visits <= visits
     assert sum(isinstance(one, Collect) for one in done) <= asked
-    assert isinstance(done[-1], End)
-    assert sum(isinstance(one, Conclude) for one in done) <= 1
+    handed_over = isinstance(done[-1], Escalate)
+    assert isinstance(done[-1], End) or handed_over
+    assert sum(isinstance(one, Conclude) for one in done) == (0 if handed_over else 1) or (
+        state.outcome is None and not handed_over
+    )
     identified = False
     for command in done:
         identified = identified or isinstance(command, ConfirmIdentity)
@@ -348,3 +364,71 @@ def test_numbers_for_all_fields_and_for_some() -> None:
     assert some.attempts_at(PayStep.SECURITY_CODE) == 3
     assert some.times_at(PayStep.CARD_NUMBER) == PayTimes(20, 5)
     assert some.times_at(PayStep.SECURITY_CODE) == PayTimes(10, 4)
+
+
+# --- a person -----------------------------------------------------------------------------------
+
+
+def _asked_for(variant: str, *answers: str) -> tuple[State, Escalate]:
+    """The session that waits for a person after these answers, and what it asks for."""
+    state, commands = step(shipped("reminder"), State(), Started(facts("es", variant)))
+    for word in answers:
+        while state.wait is Wait.SAID:
+            state, commands = step(shipped("reminder"), state, Said())
+        state, commands = step(shipped("reminder"), state, as_input(word))
+    (asked,) = [one for one in commands if isinstance(one, Escalate)]
+    assert state.wait is Wait.AGENT
+    return State.from_json(state.to_json()), asked
+
+
+@pytest.mark.parametrize(
+    ("variant", "answers", "reason"),
+    [
+        ("agents", ("1", FACTOR, "0"), "menu"),
+        ("agents", ("1", "0000", "1111"), "no_identity"),
+        ("undocumented_agents", ("1",), "no_document"),
+        ("agents", ("1", FACTOR, "1", "=wants-agent"), "pay"),
+        ("agents", ("1", FACTOR, "1", "=too-many-failed-attempts"), "pay_failed"),
+        ("agents", ("1", FACTOR, "1", "=limit-reached"), "pay_failed"),
+    ],
+)
+def test_the_agent_is_told_why(variant: str, answers: tuple[str, ...], reason: str) -> None:
+    _, asked = _asked_for(variant, *answers)
+    assert (asked.reason, asked.skill, asked.priority) == (reason, "", 0)
+
+
+def test_who_is_handed_over_has_left_the_flow_and_nothing_is_ended() -> None:
+    state, _ = _asked_for("agents", "1", FACTOR, "0")
+    over, commands = step(shipped("reminder"), state, HandedOver())
+    assert (over.wait, over.outcome, commands) == (Wait.NOTHING, Outcome.WANTS_AGENT, ())
+
+
+def test_where_nobody_works_it_is_noted_as_ever() -> None:
+    state, _ = _asked_for("agents", "1", FACTOR, "0")
+    _, commands = step(shipped("reminder"), state, NobodyThere())
+    without, also = step(shipped("reminder"), _menu("es"), Keys("0"))
+    assert [one for one in also if not isinstance(one, NoteKey)] == list(commands)
+    assert without.outcome is Outcome.WANTS_AGENT
+
+
+def _menu(language: str) -> State:
+    """The session at the menu, where no agents work."""
+    state, _ = step(shipped("reminder"), State(), Started(facts(language)))
+    for one in (Keys("1"), Keys(FACTOR), Said()):
+        state, _ = step(shipped("reminder"), state, one)
+    return state
+
+
+def test_an_answer_about_a_person_that_nobody_asked_for_is_refused() -> None:
+    for one in (HandedOver(), NobodyThere()):
+        with pytest.raises(FlowError, match="does not wait for"):
+            step(shipped("reminder"), _menu("es"), one)
+    state, _ = _asked_for("agents", "1", FACTOR, "0")
+    with pytest.raises(FlowError, match="does not wait for"):
+        step(shipped("reminder"), state, Keys("1"))
+
+
+def test_who_hangs_up_while_a_person_is_looked_for_is_incomplete() -> None:
+    state, _ = _asked_for("agents", "1", FACTOR, "0")
+    over, _ = step(shipped("reminder"), state, HungUp())
+    assert over.outcome is Outcome.INCOMPLETE

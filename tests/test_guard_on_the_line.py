@@ -18,7 +18,7 @@ from dialer.local.checks import switch as checks
 from dialer.local.checks.result import Status, Subject
 from dialer.simulation.key_sender import number_to_dial
 from dialer.speech.keys_heard import keys_in
-from dialer.switch import names
+from dialer.switch import dangers, names
 from dialer.switch.ami_client import AmiClient
 from dialer.switch.guard import Guard, MuteFailed
 from dialer.switch.portable import AsteriskBinary
@@ -178,6 +178,56 @@ def test_a_tracer_of_sip(place: Place) -> None:
         says(place.guard.check(), "res_pjsip_logger", "module unload")
     finally:
         place.rx("module unload res_pjsip_logger.so")
+
+
+def test_a_way_to_listen_in_where_no_agents_work(place: Place) -> None:
+    assert not place.line.settings.agents
+    place.rx("module load app_chanspy.so")
+    try:
+        says(place.guard.check(), "app_chanspy", "module unload")
+    finally:
+        place.rx("module unload app_chanspy.so")
+
+
+ROW = (
+    "PJSIP/carrier-1!dialer-assist!s!2!Up!AGI!agi://127.0.0.1/pay,s!+34!!!3!3!{bridge}!" + "a" * 32
+)
+BROWSER = "PJSIP/browser-2!dialer-agent-leg!s!2!Up!ConfBridge!c!browser!!!3!1!b!node1-17.2"
+SPY = "PJSIP/phones-3!dialer-whisper!s!2!Up!{app}!{data}!!!!3!1!!node1-17.3"
+
+
+@pytest.mark.parametrize(
+    ("app", "data", "seen"),
+    [
+        ("ChanSpy", f"{'a' * 32},quWES", False),
+        ("ChanSpy", "node1-17.2,quwES", False),
+        ("ChanSpy", f"leg-{'b' * 32},quwES", True),
+        ("ChanSpy", f"{'a' * 32},quwES", True),
+        ("ChanSpy", f"{'a' * 32},quWESd", True),
+        ("ChanSpy", "", True),
+        ("CHANSPY", f"{'a' * 32},quWES", True),
+        ("ExtenSpy", "node1-17.2,quwES", True),
+    ],
+)
+def test_which_listeners_do_no_harm(app: str, data: str, seen: bool) -> None:
+    """One whose agent's leg is gone may hear anybody next: it is seen."""
+    rows = [ROW.format(bridge=""), BROWSER, SPY.format(app=app, data=data)]
+    assert bool(dangers.spies("\n".join(rows))) is seen
+
+
+def test_a_row_that_hides_what_a_channel_does_is_not_passed_over() -> None:
+    hidden = ROW.format(bridge="").replace("!s!", "!s!s!")
+    with pytest.raises(ValueError, match="not understood"):
+        dangers.spies(hidden)
+
+
+@pytest.mark.parametrize(
+    ("channel", "bridge", "why"),
+    [("PJSIP/carrier-1", "", ""), ("PJSIP/carrier-1", "b-1", "conference"), ("x", "", "not among")],
+)
+def test_a_channel_is_alone_or_it_is_told_why_not(channel: str, bridge: str, why: str) -> None:
+    found = dangers.in_company(channel, ROW.format(bridge=bridge))
+    assert why in found and bool(found) is bool(why)
 
 
 @pytest.mark.parametrize("events", ["ALL", "DTMF,HANGUP"])

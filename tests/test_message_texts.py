@@ -42,12 +42,12 @@ def test_the_shipped_texts_are_sound() -> None:
     assert LANGUAGES == ["en", "es"]
     assert check_templates() == []
     for language in LANGUAGES:
-        assert campaign_templates(language) == {"missed_call", "payment_link"}
+        assert campaign_templates(language) == {"missed_call", "apology", "payment_link"}
         assert template_names(language) - campaign_templates(language) == AFTER_PAYMENT.keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("template", ["missed_call", "payment_link"])
+@pytest.mark.parametrize("template", ["missed_call", "apology", "payment_link"])
 def test_one_sms_with_everything_in_it(language: str, template: str) -> None:
     text = render_message(template, language, VALUES)
     assert sms_length(text).encoding == "gsm7"
@@ -58,7 +58,7 @@ def test_one_sms_with_everything_in_it(language: str, template: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("template", ["missed_call", "payment_link"])
+@pytest.mark.parametrize("template", ["missed_call", "apology", "payment_link"])
 def test_no_word_of_a_debt(language: str, template: str) -> None:
     """Somebody else may read it: neither a debt nor an amount, before or after identity."""
     text = render_message(template, language, {**VALUES, "company": "X", "link": "L"})
@@ -107,7 +107,7 @@ def test_values_cannot_break_out_of_their_place() -> None:
     [
         (
             {"template": "reminder"},
-            "no message template 'reminder' in 'es': use one of missed_call",
+            "no message template 'reminder' in 'es': use one of apology, missed_call",
         ),
         ({"language": "fr"}, "no message texts in 'fr'.*there are: en, es"),
         ({"values": {"company": "X", "callback": "1"}}, "'link' is undefined"),

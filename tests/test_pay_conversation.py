@@ -12,6 +12,7 @@ import pytest
 from pay_talk import ALL, AMEX, BAD, DINERS, MASTERCARD, VISA, VISA_2, Player, begin, transcripts
 
 from dialer.domain.payment import (
+    CARD_FIELDS,
     AmountChoice,
     Brand,
     FieldUse,
@@ -50,6 +51,8 @@ POSTAL = PaySpec(postal_code=FieldUse.REQUIRED)
 OPTIONAL = PaySpec(security_code=FieldUse.OPTIONAL, postal_code=FieldUse.OPTIONAL)
 APPROVED = Submitted(PaymentOutcome.APPROVED)
 CARD = f"{VISA} 0928 123"
+MATCHING = PaySpec(postal_code=FieldUse.OPTIONAL, matching=CARD_FIELDS)
+TWICE = f"{VISA} {VISA} 0928 0928 123 123"
 
 CONVERSATIONS: dict[str, tuple[Began, str]] = {
     "pays the whole amount": (begin(receipt=True), f"1 {CARD} 1 approved:A1B2C3 -"),
@@ -89,6 +92,22 @@ CONVERSATIONS: dict[str, tuple[Began, str]] = {
     "hesitates to leave a card": (
         begin(PaySpec(mode=PaymentMode.TOKENISE)), f"{CARD} 7 1 declined-soft 2",
     ),
+    "keys everything in twice": (
+        begin(MATCHING), f"1 {VISA} {VISA} 928# 0928 123 123 28013# 28013# 1 approved",
+    ),
+    "leaves out what would be keyed in twice": (begin(MATCHING), f"1 {TWICE} # 1 approved"),
+    "does not key in the same number twice": (
+        begin(MATCHING), f"1 {VISA} {VISA_2} {VISA_2} {VISA} {VISA} {BAD}",
+    ),
+    "does not key in the same date and code twice": (
+        begin(MATCHING), f"1 {VISA} {VISA} 0928 0929 0929 0929 123 132 123 123 28013# 28# 28# # 9",
+    ),
+    "is not heard the second time": (begin(MATCHING), f"1 {VISA} - ! {VISA} 0928 - - -"),
+    "is heard the second time in the end": (
+        begin(MATCHING),
+        f"1 {VISA} {VISA} 928# - ! 0928 123 ! - 123 28013# - - 28013# 1 approved",
+    ),
+    "corrects the second entry": (begin(MATCHING), f"1 {VISA} * {VISA_2} {VISA_2} 0928 **"),
     "leaves": (begin(), f"1 {VISA} **"),
     "leaves at the amount": (begin(CHOICE), "**"),
     "wants a person": (begin(CHOICE), "9"),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dialer.domain.model import Money
 from dialer.domain.payment import (
+    CARD_FIELDS,
     AmountChoice,
     Brand,
     FieldUse,
@@ -26,6 +27,7 @@ from dialer.payments.conversation import (
     AskKey,
     Began,
     Chosen,
+    Entry,
     FieldKeyed,
     Finish,
     ForgetCard,
@@ -57,6 +59,7 @@ specs = st.builds(
     postal_code=st.sampled_from(FieldUse),
     attempts=st.dictionaries(st.sampled_from(PayStep), st.integers(1, 3)),
     submissions=st.integers(1, 3),
+    matching=st.lists(st.sampled_from(CARD_FIELDS), unique=True).map(tuple),
 )
 beginnings = st.builds(
     Began,
@@ -107,7 +110,8 @@ def _answer(draw: st.DrawFn, asked: object, willing: bool) -> Given:
                 return FieldKeyed(at, draw(st.sampled_from(PayError)))
             if at is PayStep.CARD_NUMBER:
                 return FieldKeyed(at, None, draw(st.sampled_from(Brand)), "4242")
-            return FieldKeyed(at)
+            left_out = asked.use is FieldUse.OPTIONAL and asked.entry is not Entry.SECOND
+            return FieldKeyed(at, left_out=left_out and draw(st.booleans()))
     raise AssertionError(f"{asked} is nothing to be answered")
 
 
@@ -174,6 +178,7 @@ def test_what_always_holds(past: list[tuple[Talk, Given, PayCommands]]) -> None:
     assert outcomes.count(PaymentOutcome.APPROVED) <= 1
 
     _card_is_held_only_while_needed(past)
+    _what_must_match_was_keyed_in_twice(past, spec)
 
 
 def _amounts_said(commands: PayCommands) -> list[int]:
@@ -225,6 +230,45 @@ def _card_is_held_only_while_needed(past: list[tuple[Talk, Given, PayCommands]])
                     assert {PayStep.CARD_NUMBER, PayStep.EXPIRATION_DATE} <= keyed
                 case Finish():
                     assert not held
+
+
+def _what_must_match_was_keyed_in_twice(
+    past: list[tuple[Talk, Given, PayCommands]], spec: PaySpec
+) -> None:
+    """A second entry follows a first one that was right, and nothing is submitted without it."""
+    matched: set[PayStep] = set()
+    first: PayStep | None = None
+    asked: AskField | None = None
+    for _, one, commands in past:
+        if asked is not None and isinstance(one, FieldKeyed):
+            right = one.problem is None
+            first = asked.step if right and asked.entry is Entry.FIRST else None
+            if right and (asked.entry is Entry.SECOND or one.left_out):
+                matched.add(asked.step)
+        elif isinstance(one, Again):
+            first = None
+        asked = None
+        for command in commands:
+            match command:
+                case ForgetCard():
+                    matched, first = set(), None
+                case AskField(at, entry=entry):
+                    asked = command
+                    assert (entry is Entry.ONLY) == (at not in spec.matching)
+                    assert (entry is Entry.SECOND) <= (first is at)
+                    if at is PayStep.CARD_NUMBER and entry is not Entry.SECOND:
+                        matched = set()
+                case Submit():
+                    uses = {
+                        PayStep.SECURITY_CODE: spec.security_code,
+                        PayStep.POSTAL_CODE: spec.postal_code,
+                    }
+                    needed = {
+                        one
+                        for one in spec.matching
+                        if uses.get(one, FieldUse.REQUIRED) is not FieldUse.FORBIDDEN
+                    }
+                    assert needed <= matched
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,6 +13,7 @@ from dialer.flow.pay_prompts import (
     ERROR_PROMPTS,
     FIELD_PROMPTS,
     PAY_PLACEHOLDERS,
+    SECOND_PROMPTS,
     default_prompts,
     must_say,
     placeholders_at,
@@ -65,6 +66,16 @@ def test_each_time_again_a_field_is_explained_at_greater_length(
     ]
     assert lengths == sorted(set(lengths))
     assert field_prompt(step, 4, brand) == field_prompt(step, 3, brand)
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize("step", list(SECOND_PROMPTS))
+def test_likewise_where_it_is_keyed_in_a_second_time(language: str, step: PayStep) -> None:
+    keys = [field_prompt(step, attempt, Brand.AMEX, second=True) for attempt in (1, 2, 3)]
+    lengths = [len(texts(language).prompt(key).text) for key in keys]
+    assert lengths == sorted(set(lengths))
+    assert not {*keys} & {field_prompt(step, attempt, Brand.AMEX) for attempt in (1, 2, 3)}
+    assert field_prompt(step, 5, None, second=True) == keys[2]
 
 
 @pytest.mark.parametrize("error", list(PayError))

@@ -14,24 +14,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import pytest
 from charging_process import MARKS, Life, live
 from fixtures_bank import BankProcess
 from fixtures_payments import until
-from payment_support import OWED, Till
+from payment_support import Till
+from reckoning import money_and_books_agree, settle_later
 from sqlalchemy import Engine
 from world import World
 
 from dialer.config import Settings
 from dialer.domain.payment import PaymentState
-from dialer.payments import service
-from dialer.payments.resolving import Resolver
 from dialer.simulation.cards import Behaviour
 from dialer.store import tables as t
-from dialer.store.ledger import audit_books, balance_of
+
+pytestmark = pytest.mark.timeout(400)  # processes and servers are killed again and again
 
 B, S = Behaviour, PaymentState
 PART = 5000
@@ -108,18 +109,6 @@ class Killer:
         rows = self.tills[0].world.rows(t.payment, state=S.SENDING.value)
         return any(one.account_id in debts and one.id in silent for one in rows) or told.poll()
 
-    def settle(self) -> service.Reconciled:
-        """What the worker does in the hour after; what it found first."""
-        engine, now = self.tills[0].engine, datetime.now(UTC) + timedelta(minutes=10)
-        found = service.reconcile(engine, now, self.settings)
-        for minutes in (1, 5, 60):
-            later = now + timedelta(minutes=minutes)
-            resolver = Resolver(self.settings, engine, clock=partial(_same, later))
-            for thread in resolver.sweep():
-                thread.join(TOLERATED)
-            resolver.close()
-        return found
-
 
 def test_killed_again_and_again(database: Engine, database_url: str, bank: BankProcess) -> None:
     world = World(database, at=datetime.now(UTC))
@@ -140,33 +129,6 @@ def test_killed_again_and_again(database: Engine, database_url: str, bank: BankP
 
     assert set(killer.died_at) >= {"begun", "sending", "replied"}, killer.died_at
 
-    found = killer.settle()
+    found = settle_later(database, killer.settings)
     assert found.unknown > 0 and found.abandoned > 0, "nothing was interrupted"
-    money_and_books_agree(bank, world, tills)
-
-
-def _same(moment: datetime) -> datetime:
-    return moment
-
-
-def money_and_books_agree(bank: BankProcess, world: World, tills: list[Till]) -> None:
-    """Each charge of the bank is one approved payment and the other way round."""
-    payments = world.rows(t.payment)
-    assert [one.id for one in payments if S(one.state).open] == []
-    approved = [one for one in payments if one.state == S.APPROVED.value]
-    ours = sorted((one.id, one.amount_minor, one.currency) for one in approved)
-    charges = [one for one in bank.ledger()["charges"] if one["charged"]]
-    assert ours == sorted((one["key"], one["minor"], one["currency"]) for one in charges)
-    assert len(ours) > 5, "little was charged"
-    with world.engine.connect() as c:
-        assert audit_books(c) == []
-        stands = {till.account_id: balance_of(c, till.account_id) for till in tills}
-    paid = Counter({till.account_id: 0 for till in tills})
-    for one in approved:
-        paid[one.account_id] += one.amount_minor
-    for account_id, balance in stands.items():
-        assert balance.adds_up
-        assert (balance.paid, balance.pending) == (paid[account_id], 0)
-        assert balance.paid <= OWED and balance.overpaid == 0
-    texts = [one.key for one in world.rows(t.message) if one.template == "payment_receipt"]
-    assert sorted(texts) == sorted(f"receipt:{one.id}" for one in approved)
+    assert money_and_books_agree(bank, world, tills) > 5, "little was charged"

@@ -30,6 +30,7 @@ from dialer.simulation.cards import card_number, security_code
 from dialer.store import audit, refunds
 from dialer.store import tables as t
 from dialer.store.payments import payments_of_session
+from dialer.tls import trusted
 
 S, R = PaymentState, RefundLife
 UNIQUE = iter(range(1, 10_000))
@@ -53,15 +54,17 @@ class Acquirer:
     def tell(self, behaviour: str, operation: str, times: int = 1) -> None:
         """Behave so at the next operations."""
         asked = {"behaviour": behaviour, "operation": operation, "times": times}
-        httpx.post(f"{self.url}/_bank/behaviour", json=asked).raise_for_status()
+        httpx.post(f"{self.url}/_bank/behaviour", json=asked, verify=trusted()).raise_for_status()
 
     def outage(self, how: str | None) -> None:
         """Be out of order, or well again."""
-        httpx.post(f"{self.url}/_bank/outage", json={"how": how}).raise_for_status()
+        httpx.post(
+            f"{self.url}/_bank/outage", json={"how": how}, verify=trusted()
+        ).raise_for_status()
 
     def given_back(self, payment_id: str) -> int:
         """What the acquirer gave back of a payment, by its own ledger."""
-        told = httpx.get(f"{self.url}/_bank/ledger").json()["refunds"]
+        told = httpx.get(f"{self.url}/_bank/ledger", verify=trusted()).json()["refunds"]
         return sum(int(one["minor"]) for one in told if one["charge_key"] == payment_id)
 
     def stop(self) -> None:
@@ -87,7 +90,7 @@ def _acquirer(home: Path) -> Iterator[Acquirer]:
 @pytest.fixture
 def acquirer(_acquirer: Acquirer) -> Iterator[Acquirer]:
     yield _acquirer
-    httpx.post(f"{_acquirer.url}/_bank/reset").raise_for_status()
+    httpx.post(f"{_acquirer.url}/_bank/reset", verify=trusted()).raise_for_status()
 
 
 @pytest.fixture

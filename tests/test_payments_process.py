@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Callable
@@ -34,12 +35,23 @@ def _two_cards(desk: PayDesk) -> Visit:
     return desk.pay(answers)
 
 
+def _keyed_in_twice(desk: PayDesk) -> Visit:
+    """The second time another number, then the same."""
+    answers = AGAIN.answers(
+        payment_card_number=[AGAIN.number, SLIP.number, AGAIN.number, AGAIN.number],
+        security_code=[AGAIN.code, "*" + AGAIN.code, AGAIN.code],
+    )
+    return desk.pay(answers, spec=PaySpec(matching=MATCHING), language="en")
+
+
 def _ends_at(step: str, keys: str) -> Callable[[PayDesk], Visit]:
     answers = HALF.answers(**{step: keys})
     return lambda desk: desk.pay(answers, hang_up_after=14)
 
 
 HALF, ONE = Plastic("approve"), Plastic("approve")
+AGAIN, SLIP = Plastic("approve"), Plastic("approve")
+MATCHING = (PayStep.CARD_NUMBER, PayStep.SECURITY_CODE)
 HUNG_UP = {
     "agree": _ends_at("agree", ""),
     "payment-card-number": _ends_at("payment_card_number", HALF.number[:9]),
@@ -52,6 +64,7 @@ CALLS: dict[str, Callable[[PayDesk], Visit]] = {
     "english": lambda desk: desk.pay(
         Plastic("approve", Brand.AMEX).answers(), language="en", way="b", record=True
     ),
+    "paused": lambda desk: desk.pay(Plastic("approve").answers(), record=True, paused=True),
     "same card": lambda desk: desk.pay(ONE.answers()),
     "token": lambda desk: desk.pay(
         Plastic("approve").answers(), spec=PaySpec(mode=PaymentMode.TOKENISE)
@@ -60,6 +73,12 @@ CALLS: dict[str, Callable[[PayDesk], Visit]] = {
     "leaves": lambda desk: desk.pay(Plastic("insufficient_funds").answers(result="**")),
     "silent": lambda desk: desk.pay(Plastic("silent").answers()),
     "dropped": lambda desk: desk.pay(Plastic("dropped_after").answers()),
+    "twice": _keyed_in_twice,
+    "gone the second time": lambda desk: desk.pay(
+        HALF.answers(payment_card_number=[HALF.number, HALF.number[:9]]),
+        spec=PaySpec(matching=MATCHING),
+        hang_up_after=14,
+    ),
     **HUNG_UP,
 }
 
@@ -98,6 +117,13 @@ def test_paid_in_english_with_tones_and_an_american_card(
     assert desk.session(visits["english"]).result == "success"
     assert desk.payments(visits["english"])[0].brand == "amex"
     assert "not unmuted" not in desk.said()
+
+
+def test_a_recording_that_the_agent_paused_stays_so(
+    desk: PayDesk, visits: dict[str, Visit]
+) -> None:
+    kept = [json.loads(one) for one in desk.said().splitlines() if "stays paused" in one]
+    assert [one["session"] for one in kept] == [visits["paused"].session_id]
 
 
 def test_the_same_card_has_the_same_fingerprint_and_another_one_not(
@@ -178,6 +204,30 @@ def test_a_silent_bank_is_in_doubt_and_never_guessed(
 def test_a_lost_connection_is_in_doubt(desk: PayDesk, visits: dict[str, Visit]) -> None:
     assert desk.session(visits["dropped"]).result == "gateway-timeout-unknown"
     assert desk.payments(visits["dropped"])[0].state == "unknown"
+
+
+def test_a_number_that_was_not_the_same_twice_is_keyed_in_anew(
+    desk: PayDesk, visits: dict[str, Visit]
+) -> None:
+    visit = visits["twice"]
+    session, (payment,) = desk.session(visit), desk.payments(visit)
+    assert session.result == "success"
+    assert session.errors == {"input-matching-failed": 1}
+    assert (payment.state, payment.last_four) == ("approved", AGAIN.number[-4:])
+    assert desk.charged(visit) == 1
+    assert found_in_memory(desk.pid, shapes(AGAIN.number) + shapes(SLIP.number)) == []
+
+
+def test_who_hangs_up_at_the_second_entry_leaves_nothing_of_the_first(
+    desk: PayDesk, visits: dict[str, Visit]
+) -> None:
+    visit = visits["gone the second time"]
+    session = desk.session(visit)
+    assert (session.result, session.step) == ("caller-hung-up", "payment-card-number")
+    assert session.last_four is None, "it was not accepted"
+    assert session.seconds["payment-card-number"] > 1, "the first entry was heard"
+    assert desk.payments(visit) == []
+    assert found_in_memory(desk.pid, shapes(HALF.number)) == []
 
 
 def test_nothing_is_asked_of_who_owes_nothing(desk: PayDesk, visits: dict[str, Visit]) -> None:

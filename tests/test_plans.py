@@ -27,10 +27,10 @@ from dialer.store.campaign_file import (
     PlanError,
     parse_amount,
     parse_campaign,
-    parse_duration,
     parse_window,
     read_campaign_file,
 )
+from dialer.store.campaign_values import parse_duration
 from dialer.store.countries import COUNTRIES
 from dialer.store.plans import DEFAULT_RETRY, Company, Known, make_plan, plan_json, plan_of
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -59,6 +60,45 @@ def test_stopping_leaves_neither_process_nor_folder() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     server.stop()  # a second time is no fault
+
+
+def test_a_killed_server_comes_back_with_what_it_had_written() -> None:
+    server = PostgresServer(synchronous_commit="on")
+    server.start()
+    try:
+        server.execute("CREATE TABLE kept AS SELECT 7 AS n")
+        port, parents = server.port, _parents()
+        postmaster = int((server.folder / "data/postmaster.pid").read_text().split()[0])
+        pids = {pid for pid, parent in parents.items() if parent == postmaster} | {postmaster}
+        assert len(pids) > 3
+        busy = psycopg.connect(host=str(server.folder), port=port, user="postgres")
+        endless = b"SELECT sum(n) FROM (SELECT generate_series(1, 1000000000000) AS n) AS numbers"
+        busy.pgconn.send_query(endless)  # one that sees nothing of what goes on around it
+        pids.add(busy.info.backend_pid)
+        server.kill()
+        busy.close()
+        assert not pids & set(_parents()), "something of it still runs"
+        with pytest.raises(psycopg.OperationalError):
+            server.execute("SELECT 1")
+        server.restart()
+        assert server.port == port
+        with psycopg.connect(host=str(server.folder), port=port, user="postgres") as link:
+            assert link.execute("SELECT n FROM kept").fetchone() == (7,)
+            assert link.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    finally:
+        server.stop()
+    assert not server.folder.exists()
+
+
+def _parents() -> dict[int, int]:
+    """The process that started it, of all that run (and are not only waited for)."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+            if state not in "ZX":
+                found[int(stat.parent.name)] = int(parent)
+    return found
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")

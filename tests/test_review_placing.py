@@ -13,7 +13,8 @@ from world import World, plan
 from dialer.domain import events as ev
 from dialer.domain.model import Attempt, AttemptState, ContactRules
 from dialer.engine.claiming import claim_and_commit
-from dialer.engine.core import Core, utc_now
+from dialer.engine.clock import utc_now
+from dialer.engine.core import Core
 from dialer.engine.live import NEVER_PLACED
 from dialer.engine.trunks import TrunkGate
 from dialer.store import attempts, leases

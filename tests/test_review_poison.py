@@ -16,7 +16,8 @@ from dialer.domain import events as ev
 from dialer.domain.model import Attempt, AttemptState
 from dialer.engine import campaigns
 from dialer.engine.claiming import claim_and_commit
-from dialer.engine.core import Core, utc_now
+from dialer.engine.clock import utc_now
+from dialer.engine.core import Core
 from dialer.engine.database import Database
 from dialer.store import leases
 from dialer.store import tables as t

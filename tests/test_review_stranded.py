@@ -12,7 +12,8 @@ from world import World
 
 from dialer.domain.model import Attempt
 from dialer.engine.claiming import claim_and_commit
-from dialer.engine.core import ELSEWHERE, STRANDED, utc_now
+from dialer.engine.clock import utc_now
+from dialer.engine.reconciling import ELSEWHERE, STRANDED
 from dialer.store import attempts, leases
 from dialer.store import tables as t
 

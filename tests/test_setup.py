@@ -103,14 +103,16 @@ def test_a_python_without_venv_names_its_package(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
-def test_what_is_ready_is_left_alone(tmp_path: Path) -> None:
-    """With its stamps in place a second run calls no pip at all."""
+def _set_up_twice(tmp_path: Path, path: str) -> tuple[list[int], str]:
+    """How often pip installed after each run, and what the second one said; a Python that does
+    nothing stands for the environment."""
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     calls = tmp_path / "calls"
     (venv / "bin/python").write_text(f'#!/bin/sh\necho "$@" >> {calls}\necho 3.12\n')
     (venv / "bin/python").chmod(0o755)
-    environment = {**os.environ, "VENV": str(venv), "SKIP_LOCAL": "1"}
+    environment = {**os.environ, "PATH": path, "VENV": str(venv), "SKIP_LOCAL": "1"}
+    environment["VENDOR"] = str(tmp_path / "vendor")
     counts = []
     for _ in range(2):
         done = subprocess.run(
@@ -123,5 +125,42 @@ def test_what_is_ready_is_left_alone(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         counts.append(calls.read_text().count("pip install"))
+    return counts, done.stdout
+
+
+def test_what_is_ready_is_left_alone(tmp_path: Path) -> None:
+    """With its stamps in place a second run calls neither pip nor npm at all."""
+    programs, installed = tmp_path / "bin", tmp_path / "npm"
+    programs.mkdir()
+    esbuild = "node_modules/.bin/esbuild"
+    pages = [
+        f"node_modules/{name}"
+        for name in (
+            "htmx.org/dist/htmx.min.js",
+            "htmx-ext-sse/dist/sse.min.js",
+            "uplot/dist/uPlot.iife.min.js",
+            "uplot/dist/uPlot.min.css",
+            "axe-core/axe.min.js",
+        )
+    ]
+    (programs / "npm").write_text(
+        f"#!/bin/sh\necho again >> {installed}\nmkdir -p node_modules/.bin\n"
+        f"printf '#!/bin/sh\\n' > {esbuild}; chmod +x {esbuild}\n"
+        f"for one in {' '.join(pages)}; do mkdir -p $(dirname $one); touch $one; done\n"
+    )
+    (programs / "npm").chmod(0o755)
+    counts, said = _set_up_twice(tmp_path, f"{programs}:{os.environ['PATH']}")
     assert counts[0] >= 2, "packages, and the checkout itself"
     assert counts[1] == counts[0]
+    assert installed.read_text().split() == ["again"] * 2, "the pages' code, the tests' telephone"
+    assert "browser" not in said
+
+
+def test_without_npm_the_packages_are_named(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "dirname", "cat", "cksum", "mkdir", "grep", "rm", "cp"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    _, said = _set_up_twice(tmp_path, str(programs))
+    assert "apt-get install nodejs npm chromium" in said
+    assert not (tmp_path / "venv/browser").exists()

@@ -21,6 +21,7 @@ from dialer.simulation.leads import COLUMNS, make_leads, write_leads
 from dialer.simulation.payers import PAYERS
 from dialer.simulation.persona import Memory
 from dialer.simulation.personas import EVERYBODY, PERSONAS, named, page, persona_of
+from dialer.simulation.talkers import TALKERS
 from dialer.speech.debtor_lines import SPOKEN, TONES
 
 TODAY = date(2026, 6, 1)
@@ -140,5 +141,13 @@ def test_cards_of_debtors_are_their_own_and_right() -> None:
 
 
 def test_nobody_lives_at_two_codes() -> None:
-    assert not set(PERSONAS) & set(PAYERS)
+    assert len(EVERYBODY) == len(PERSONAS) + len(PAYERS) + len(TALKERS)
     assert len({one.name for one in EVERYBODY.values()}) == len(EVERYBODY)
+
+
+def test_who_is_there_for_agents_comes_on_demand_only() -> None:
+    drawn = {lead.persona.code for lead in make_leads(3000, 5, today=TODAY)}
+    assert not drawn & set(TALKERS)
+    for code, persona in TALKERS.items():
+        assert persona.code == code and persona_of(f"+346000000{code}") is persona
+        assert len(persona.expects) == len(persona.scripts)

@@ -17,9 +17,11 @@ from dialer.config import ROOT, Settings, load_settings
 from dialer.local.ports import TCP, UDP, with_free_ports
 from dialer.local.stack import (
     ACQUIRER,
+    AGENTS,
     ALL,
     ASTERISK,
     CARRIER,
+    ENGINE,
     PAYMENTS,
     REDIS,
     TWILIO,
@@ -93,7 +95,7 @@ def test_what_is_simulated_follows_from_what_is_given(settings: Settings) -> Non
 
 
 def test_only_what_applies_is_run(settings: Settings) -> None:
-    usual = [name for name in ALL if name not in (ACQUIRER, PAYMENTS)]
+    usual = [name for name in ALL if name not in (ACQUIRER, PAYMENTS, AGENTS)]
     assert Stack(settings).components == usual
     real = Stack(settings, Simulation(network=False, twilio=False)).components
     assert CARRIER not in real
@@ -103,9 +105,15 @@ def test_only_what_applies_is_run(settings: Settings) -> None:
     assert Stack(settings, only=[WORKER, ASTERISK]).components == [ASTERISK, WORKER]
 
 
+def test_agents_come_last_and_on_demand(settings: Settings) -> None:
+    staffed = Stack(settings, Simulation(network=True, twilio=True, agents=True))
+    assert staffed.components[-2:] == [ENGINE, AGENTS]
+    assert dict(staffed.addresses())[AGENTS].endswith(f":{settings.web_port}/api/v1/agent")
+
+
 def test_cards_are_taken_where_a_gateway_is_named_or_simulated(settings: Settings) -> None:
     simulated = Stack(settings, Simulation(network=True, twilio=True, acquirer=True))
-    assert simulated.components == list(ALL)
+    assert simulated.components == [name for name in ALL if name != AGENTS]
     assert simulated.settings.gateways == {"*": "test"}
     base = f"http://127.0.0.1:{settings.acquirer_double_port}"
     assert simulated.settings.test_acquirer_api_base == base

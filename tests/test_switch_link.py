@@ -90,7 +90,7 @@ def test_a_restart_is_noticed(lone: AsteriskInstance, how: signal.Signals) -> No
             assert await link.hangup("0" * 32) is False
             lone.start()
             assert await next_event(link) == ev.SwitchReady("node1", restarted=True)
-            assert await link.live_channels() == set()
+            assert await link.live_channels() == {}
         finally:
             await link.close()
 
@@ -118,7 +118,7 @@ def test_a_cut_connection_is_not_a_restart_and_nothing_is_sent_again(
                 await link.originate(request)
                 assert await next_event(link) == ev.SwitchLost("node1")
                 assert await next_event(link) == ev.SwitchReady("node1", restarted=False)
-                assert await link.live_channels() == set()
+                assert await link.live_channels() == {}
                 assert b"".join(sent).count(b"Action: Originate") <= 1
                 assert link.events.empty()  # nobody was called, and nobody says so
             finally:

@@ -6,11 +6,13 @@ import os
 import pwd
 import re
 import stat
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fixtures_switch import switch_settings
+from fixtures_switch import free_port, switch_settings
 
 from dialer.config import Settings
 from dialer.simulation.network import prepare_network, subscriber
@@ -21,6 +23,7 @@ from dialer.switch.portable import AsteriskBinary
 from dialer.switch.product import prepare_product
 from dialer.switch.render import (
     DENIED_COMMANDS,
+    MUSIC_SILENCE,
     RenderError,
     Subscriber,
     render_carrier,
@@ -42,6 +45,12 @@ BINARY = AsteriskBinary(
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return switch_settings(tmp_path)
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Settings:
+    """Agents work here."""
+    return switch_settings(tmp_path, agents=True, http_port=free_port())
 
 
 def product(settings: Settings) -> Path:
@@ -97,7 +106,7 @@ def test_the_payment_process_has_an_ami_user_of_its_own(settings: Settings) -> N
         ("deny", " 0.0.0.0/0.0.0.0"),
         ("permit", " 127.0.0.1/255.255.255.255"),
         ("read", ""),
-        ("write", " call,command"),
+        ("write", " call,command,user"),
     ]
     assert settings.secret(names.SECRET_PAYMENTS_AMI) != settings.secret(names.SECRET_AMI)
 
@@ -247,20 +256,150 @@ def test_every_persona_has_its_place_in_the_network(settings: Settings, tmp_path
     assert values(etc / "manager.conf", "write") == [""]
 
 
-@pytest.mark.parametrize("make", [prepare_network, prepare_product])
+# --- agents ----------------------------------------------------------------------------------
+
+
+def sections(path: Path) -> dict[str, dict[str, str]]:
+    """Section (one that comes again keeps the first) -> its settings."""
+    found: dict[str, dict[str, str]] = {}
+    for text in re.split(r"^(?=\[)", "\n".join(meaning(path)), flags=re.MULTILINE)[1:]:
+        head, *lines = text.splitlines()
+        pairs = (line.partition("=") for line in lines)
+        found.setdefault(head[1:-1], {key.strip(): value.strip() for key, _, value in pairs})
+    return found
+
+
+def test_without_agents_nothing_of_theirs_is_there(settings: Settings) -> None:
+    etc = product(settings)
+    assert not {"http.conf", "confbridge.conf", "musiconhold.conf"} & set(os.listdir(etc))
+    assert values(etc / "rtp.conf", "icesupport") == ["no"]
+    assert values(etc / "pjsip.conf", "endpoint_identifier_order") == ["ip"]
+    assert not {"browser", "phones", "transport-ws"} & set(sections(etc / "pjsip.conf"))
+    left_out = set(values(etc / "modules.conf", "noload"))
+    assert {"app_chanspy.so", "app_confbridge.so", "res_http_websocket.so"} <= left_out
+
+
+def test_with_agents_the_rest_of_the_modules_stays_out(settings: Settings, floor: Settings) -> None:
+    without = set(values(product(settings) / "modules.conf", "noload"))
+    within = set(values(product(floor) / "modules.conf", "noload"))
+    assert within < without
+    assert without - within == {
+        *("res_http_websocket.so", "res_pjsip_transport_websocket.so", "app_confbridge.so"),
+        *("codec_opus_open_source.so", "res_format_attr_opus.so", "app_chanspy.so"),
+        *("res_musiconhold.so", "app_senddtmf.so"),
+    }
+
+
+def test_the_floor_may_be_closed_again(floor: Settings) -> None:
+    etc = product(floor)
+    assert (etc / "http.conf").exists()
+    product(floor.model_copy(update={"agents": False}))
+    assert not (etc / "http.conf").exists()
+
+
+def test_http_is_for_the_websocket_alone(floor: Settings) -> None:
+    etc = product(floor)
+    general = sections(etc / "http.conf")["general"]
+    assert (general["bindaddr"], general["bindport"]) == (floor.bind, str(floor.http_port))
+    assert (general["enable_static"], general["enable_status"]) == ("no", "no")
+    assert values(etc / "manager.conf", "webenabled") == ["no"]
+
+
+def test_nobody_is_taken_for_a_trunk_or_a_telephone(floor: Settings) -> None:
+    found = sections(product(floor) / "pjsip.conf")
+    assert found[names.DEFAULT_TRUNK]["identify_by"] == "ip"
+    assert found["phones"]["identify_by"] == "ip"
+    assert not any(one.get("endpoint") == "phones" for one in found.values())
+    browser, password = found["browser"], found["browser-auth"]["password"]
+    assert browser["auth"] == "browser-auth" and "aors" not in browser
+    assert password == floor.secret(names.SECRET_BROWSER_SIP) and len(password) >= 32
+    for one in (browser, found["phones"]):
+        assert (one["allow_transfer"], one["allow_subscribe"]) == ("no", "no")
+    assert browser["context"] == names.CONTEXT_AGENTS
+
+
+def test_with_agents_every_context_sees_the_end_and_agi_leaves_nobody(floor: Settings) -> None:
+    text = "\n".join(meaning(product(floor) / "extensions.conf"))
+    contexts = dict(
+        re.findall(r"^\[(\S+)\]\n(.*?)(?=^\[|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    )
+    contexts.pop("general")
+    assert {
+        value for name, value in vars(names).items() if name.startswith("CONTEXT_")
+    } <= contexts.keys()
+    for name, context in contexts.items():
+        assert re.search(r"^exten => h,1,", context, re.MULTILINE), name
+        for after in context.split("AGI(agi://")[1:]:
+            if f"/{names.AGI_PAY}" in after.splitlines()[0]:
+                continue  # whether it failed or not, the debtor goes back to the agent
+            assert 'ExecIf($["${AGISTATUS}" = "FAILURE"]?Hangup(38))' in after.splitlines()[1]
+
+
+@pytest.mark.parametrize("event", ["ConfbridgeJoin", "ConfbridgeLeave"])
+def test_the_engine_hears_who_is_in_a_conference(
+    settings: Settings, floor: Settings, event: str
+) -> None:
+    def passes(one: Settings) -> bool:
+        filters = values(product(one) / "manager.conf", "eventfilter")
+        return any(re.search(f, f"Event: {event}\r\nConference: a", re.DOTALL) for f in filters)
+
+    assert passes(floor) and not passes(settings.model_copy(update={"agents": False}))
+
+
+def test_a_company_may_play_its_own_music(floor: Settings) -> None:
+    def folder() -> Path:
+        return Path(sections(product(floor) / "musiconhold.conf")["default"]["directory"])
+
+    made = folder()
+    assert made.is_relative_to(floor.home / "asterisk")
+    (floor.home / "hold-music").mkdir()
+    assert folder() == made, "an empty folder would be silence"
+    (floor.home / "hold-music/ours.wav").write_bytes(b"")
+    assert folder() == floor.home / "hold-music"
+
+
+def test_one_music_is_silence_that_is_sent(floor: Settings) -> None:
+    found = sections(product(floor) / "musiconhold.conf")[MUSIC_SILENCE]
+    (path,) = Path(found["directory"]).iterdir()
+    with wave.open(str(path)) as sound:
+        frames = sound.readframes(sound.getnframes())
+    assert len(frames) >= 2 * 8000 and set(frames) == {0}
+
+
+def test_who_is_held_never_hears_silence(floor: Settings) -> None:
+    made = Path(values(product(floor) / "musiconhold.conf", "directory")[0]) / "calm.wav"
+    with wave.open(str(made)) as sound:
+        assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 8000)
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+    loudness = np.sqrt(np.mean(samples[: len(samples) // 800 * 800].reshape(-1, 800) ** 2.0, 1))
+    assert len(samples) > 8 * 8000
+    assert loudness.min() > 300 and abs(samples).max() < 4000, "a voice is ten times as loud"
+
+
+@pytest.mark.parametrize(
+    ("make", "agents"),
+    [(prepare_network, False), (prepare_product, False), (prepare_product, True)],
+)
 def test_asterisk_knows_every_application_of_the_dialplan(
-    settings: Settings,
+    floor: Settings,
     asterisk_binary: AsteriskBinary,
     make: Callable[[Settings, AsteriskBinary], AsteriskInstance],
+    agents: bool,
 ) -> None:
     """One that is misspelt, or needs a module that is not loaded, would fail within a call."""
-    instance = make(settings, asterisk_binary)
+    instance = make(floor.model_copy(update={"agents": agents}), asterisk_binary)
     try:
         instance.start()
         dialplan = instance.rx("dialplan show")
         told = instance.rx("core show applications")
+        loaded = instance.rx("module show")
+        complaints = instance.log_file.read_text().splitlines()[1:]  # the first is its greeting
     finally:
         instance.stop()
     known = set(re.findall(r"^\s*(\w+)\s*:", told, re.MULTILINE))
     used = set(re.findall(r"\b\d+\. (\w+)\(", dialplan))
     assert len(used) > 5 and used <= known
+    assert [one for one in complaints if one] == []
+    if agents:
+        for module in ("app_confbridge", "bridge_softmix", "res_srtp", "codec_opus_open_source"):
+            assert re.search(rf"^{module}\.so .*(?<!Not )Running", loaded, re.MULTILINE), module

@@ -21,6 +21,7 @@ from dialer.domain.model import (
 from dialer.domain.pacing import CallRate
 from dialer.engine.campaigns import RunningCampaign
 from dialer.store import tables as t
+from dialer.store.holidays import days_off
 from dialer.store.plans import plan_json
 
 NOW = datetime(2026, 3, 16, 11, tzinfo=UTC)
@@ -30,6 +31,11 @@ ALWAYS = ContactRules(
     max_per_day=10,
     max_per_week=20,
 )
+SPANISH = ContactRules(
+    window=tuple(DayWindow(day, time(9), time(21)) for day in range(5)),
+    holidays=days_off(None, "ES", NOW.date()),
+)
+"""As Spain has them: no second person has to grant such a campaign."""
 
 
 def plan(**changes: Any) -> CampaignPlan:
