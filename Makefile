@@ -3,10 +3,10 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help setup demo pci-scan test lint bench lock clean
+.PHONY: help setup demo pci-scan test lint bench bench-pacing bench-agents screenshots lock clean
 
 help:  ## what can be made
-	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## everything this checkout needs: packages, Asterisk, Redis, prompts
 	@tools/setup
@@ -27,6 +27,15 @@ lint: setup  ## ruff and mypy --strict
 
 bench: setup  ## the measurements
 	@for one in bench/bench_*.py; do echo "== $$one"; $(BIN)/python "$$one" || exit 1; done
+
+bench-pacing: setup  ## every dial mode on the same simulated days (DAYS=--full for twenty a row)
+	@$(BIN)/python bench/bench_pacing.py $(DAYS)
+
+bench-agents: setup  ## real Asterisk, simulated agents and debtors: answer to sound, occupancy
+	@$(BIN)/python bench/bench_agents.py
+
+screenshots: setup  ## pictures of every page into docs/screenshots
+	@$(BIN)/python tools/screenshots.py
 
 lock:  ## write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade for newer ones)
 	@$(BIN)/python -m pip install --quiet uv
