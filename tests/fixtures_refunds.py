@@ -18,7 +18,7 @@ from dialer.payments.gateway import Capabilities, Order, RefundReply, RefundStat
 from dialer.store import tables as t
 
 
-class Bank:
+class RefundingBank:
     """A gateway that gives back what it is told to; counts."""
 
     name = "test"
@@ -41,9 +41,9 @@ class Bank:
 
 
 @pytest.fixture
-def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
+def refunding_bank(monkeypatch: pytest.MonkeyPatch) -> RefundingBank:
     """In place of every gateway."""
-    one = Bank()
+    one = RefundingBank()
     monkeypatch.setattr(refunding, "gateway_named", lambda _settings, _name: one)
     return one
 

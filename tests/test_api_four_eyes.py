@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from api_office import Program, key, program
-from fixtures_refunds import Bank
+from fixtures_refunds import RefundingBank
 from fixtures_site import Site, make_user
 from sqlalchemy import select, update
 from test_console_approvals import ask as by_hand
@@ -48,7 +48,7 @@ def refunds(site: Site) -> list[Any]:
 def test_a_refund_a_program_asks_for_is_granted_by_another_person(
     site: Site,
     paid: str,
-    bank: Bank,
+    refunding_bank: RefundingBank,
     boss: str,
 ) -> None:
     made = ask(of(site, "admin"), paid)
@@ -66,7 +66,10 @@ def test_a_refund_a_program_asks_for_is_granted_by_another_person(
     site.client("admin").post(path + "/grant")
     assert refunds(site) == [] and others.get(path)["state"] == "asked", "nor its maker by hand"
     site.client("super").post(path + "/grant")
-    assert others.get(path)["state"] == "granted" and len(bank.sent) == len(refunds(site)) == 1
+    assert (
+        others.get(path)["state"] == "granted"
+        and len(refunding_bank.sent) == len(refunds(site)) == 1
+    )
     with site.engine.connect() as c:
         asked = audit.of_target(c, f"approval:{made['id']}")[0]
     assert asked.actor.startswith("api_key:") and asked.company_id == site.acme
@@ -75,7 +78,7 @@ def test_a_refund_a_program_asks_for_is_granted_by_another_person(
 def test_what_a_person_asked_for_a_program_of_another_grants(
     site: Site,
     paid: str,
-    bank: Bank,
+    refunding_bank: RefundingBank,
     boss: str,
 ) -> None:
     by_hand(site.client("super"), paid)
@@ -85,10 +88,12 @@ def test_what_a_person_asked_for_a_program_of_another_grants(
     assert (granted["state"], granted["decided_by"]) == ("granted", site.ids["boss"])
     (refund,) = refunds(site)
     assert granted["result"] == f"refund:{refund.id}" and refund.amount_minor == 2000
-    assert refund.state != RefundState.DONE.value and bank.sent == [], "workers send it"
+    assert refund.state != RefundState.DONE.value and refunding_bank.sent == [], "workers send it"
     later = datetime.now(UTC) + reversals.SENDER_SECONDS + timedelta(seconds=1)
-    reversals.look_up(site.engine, cast(Any, bank), refund.id, lambda: later, site.settings)
-    assert bank.sent == [(refund.id, 2000)]
+    reversals.look_up(
+        site.engine, cast(Any, refunding_bank), refund.id, lambda: later, site.settings
+    )
+    assert refunding_bank.sent == [(refund.id, 2000)]
     again = crm.post(f"/approvals/{waits['id']}/grant", status=409)
     assert "already" in again["detail"] and len(refunds(site)) == 1
     with site.engine.connect() as c:
@@ -99,7 +104,7 @@ def test_what_a_person_asked_for_a_program_of_another_grants(
 def test_the_maker_of_a_key_does_not_grant_their_own_with_it(
     site: Site,
     paid: str,
-    bank: Bank,
+    refunding_bank: RefundingBank,
     boss: str,
 ) -> None:
     by_hand(site.client("boss"), paid)
@@ -108,7 +113,7 @@ def test_the_maker_of_a_key_does_not_grant_their_own_with_it(
         "own_request"
     )
     assert of(site, "admin").post(f"/approvals/{waits['id']}/refuse")["state"] == "refused"
-    assert refunds(site) == [] and bank.sent == []
+    assert refunds(site) == [] and refunding_bank.sent == []
 
 
 def test_behind_a_key_stands_a_person_who_may(site: Site, paid: str, boss: str) -> None:
@@ -124,7 +129,9 @@ def test_behind_a_key_stands_a_person_who_may(site: Site, paid: str, boss: str) 
 
 
 @pytest.mark.database("sqlite")
-def test_no_more_is_asked_for_than_is_left(site: Site, paid: str, bank: Bank) -> None:
+def test_no_more_is_asked_for_than_is_left(
+    site: Site, paid: str, refunding_bank: RefundingBank
+) -> None:
     crm = of(site, "admin")
     ask(crm, paid, 12000)
     assert "At most 345" in ask(crm, paid, 346, status=409)["detail"]

@@ -178,3 +178,23 @@ def test_files_stay_small() -> None:
         and (lines := len(path.read_text().splitlines())) >= MOST_LINES
     }
     assert long == {}
+
+
+def _fixtures(path: Path) -> Iterator[str]:
+    """Names of the pytest fixtures that a module defines."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in node.decorator_list:
+                called = mark.func if isinstance(mark, ast.Call) else mark
+                if ast.unparse(called) == "pytest.fixture":
+                    yield node.name
+
+
+def test_no_shared_fixture_hides_another() -> None:
+    """They all are plugins, of which the last one loaded wins, in every test and without a word."""
+    where: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").glob("fixtures_*.py")):
+        for name in _fixtures(path):
+            where.setdefault(name, []).append(path.name)
+    assert len(where) > 20
+    assert {name: files for name, files in where.items() if len(files) > 1} == {}

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fixtures_refunds import Bank
+from fixtures_refunds import RefundingBank
 from fixtures_site import Client, Site, make_user
 from sqlalchemy import select
 from world import NOW
@@ -47,7 +47,7 @@ def second(site: Site) -> Client:
 
 
 def test_one_asks_another_grants_and_it_is_given_back_once(
-    site: Site, paid: str, bank: Bank
+    site: Site, paid: str, refunding_bank: RefundingBank
 ) -> None:
     asks, grants = site.client("super"), second(site)
     assert ask(asks, paid, forgive="1").status_code == 302
@@ -55,7 +55,7 @@ def test_one_asks_another_grants_and_it_is_given_back_once(
     assert (one.detail, one.company_id) == (
         {"minor": 2000, "currency": "EUR", "forgive": True}, site.acme
     )  # fmt: skip
-    assert bank.sent == []
+    assert refunding_bank.sent == []
     waiting = grants.get("/approvals").text
     assert "€20.00" in waiting
     assert "charged for two months" in waiting
@@ -68,13 +68,13 @@ def test_one_asks_another_grants_and_it_is_given_back_once(
     assert f"{path}/grant" not in asks.get("/approvals").text
     grants.post(f"{path}/grant")
     (back,) = refunds(site)
-    assert bank.sent == [(back.id, 2000)]
+    assert refunding_bank.sent == [(back.id, 2000)]
     assert (back.state, back.forgive, back.actor) == (
         "done", True, f"user:{request_of(site).decided_by}"
     )  # fmt: skip
     grants.post(f"{path}/grant")  # again: a double click, a page left open
     site.client("admin").post(f"{path}/refuse")
-    assert len(bank.sent) == len(refunds(site)) == 1
+    assert len(refunding_bank.sent) == len(refunds(site)) == 1
     page = grants.get("/approvals").text
     assert "Given back" in page
     assert "Second Example" in page
@@ -97,7 +97,7 @@ def test_one_asks_another_grants_and_it_is_given_back_once(
 
 
 def test_two_who_decide_at_once_one_wins(
-    site: Site, paid: str, bank: Bank, monkeypatch: pytest.MonkeyPatch
+    site: Site, paid: str, refunding_bank: RefundingBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(site.client("super"), paid)
     one = request_of(site)
@@ -122,10 +122,12 @@ def test_two_who_decide_at_once_one_wins(
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(grant, clients, tokens)) == [302, 302]
-    assert len(bank.sent) == len(refunds(site)) == 1
+    assert len(refunding_bank.sent) == len(refunds(site)) == 1
 
 
-def test_nobody_asks_for_more_than_is_left(site: Site, paid: str, bank: Bank) -> None:
+def test_nobody_asks_for_more_than_is_left(
+    site: Site, paid: str, refunding_bank: RefundingBank
+) -> None:
     boss = site.client("super")
     for wrong in ("0", "-5", "123.46", "1.234,00", "abc", "", "12345678901234"):
         answer = ask(boss, paid, wrong)
@@ -141,11 +143,11 @@ def test_nobody_asks_for_more_than_is_left(site: Site, paid: str, bank: Bank) ->
     boss.post(f"/approvals/{request_of(site).id}/withdraw")
     assert request_of(site).state == "withdrawn"
     assert ask(boss, paid, "23.45").status_code == 302
-    assert bank.sent == []
+    assert refunding_bank.sent == []
 
 
 def test_what_cannot_be_done_any_more_is_said_and_not_done(
-    site: Site, paid: str, bank: Bank
+    site: Site, paid: str, refunding_bank: RefundingBank
 ) -> None:
     ask(site.client("super"), paid, "123.45")
     one = request_of(site)
@@ -161,7 +163,7 @@ def test_what_cannot_be_done_any_more_is_said_and_not_done(
     client.post(f"/approvals/{one.id}/grant")
     assert request_of(site).result == refunding.IMPOSSIBLE
     assert request_of(site).state == "granted"
-    assert bank.sent == []
+    assert refunding_bank.sent == []
     assert len(refunds(site)) == 1
     assert "Could not be done" in client.get("/approvals").text
 
@@ -191,9 +193,9 @@ def test_a_gateway_that_is_not_set_up_decides_nothing(
     ],
 )
 def test_what_the_gateway_says_is_shown(
-    site: Site, paid: str, bank: Bank, says: RefundState, words: str
+    site: Site, paid: str, refunding_bank: RefundingBank, says: RefundState, words: str
 ) -> None:
-    bank.says = says
+    refunding_bank.says = says
     ask(site.client("super"), paid)
     admin = site.client("admin")
     admin.post(f"/approvals/{request_of(site).id}/grant")
@@ -202,15 +204,15 @@ def test_what_the_gateway_says_is_shown(
 
 @pytest.mark.database("sqlite")
 def test_who_dies_before_sending_leaves_it_to_the_workers(
-    site: Site, paid: str, bank: Bank
+    site: Site, paid: str, refunding_bank: RefundingBank
 ) -> None:
     """The decision and the refund are there, once; a second grant does nothing."""
     ask(site.client("super"), paid)
     one = request_of(site)
-    bank.breaks = True
+    refunding_bank.breaks = True
     with pytest.raises(KeyboardInterrupt):
         refunding.grant(site.engine, site.settings, one, site.ids["admin"])
-    bank.breaks = False
+    refunding_bank.breaks = False
     (back,) = refunds(site)
     assert back.state == "sending"
     assert request_of(site).result == f"refund:{back.id}"
@@ -221,7 +223,7 @@ def test_who_dies_before_sending_leaves_it_to_the_workers(
 
 @pytest.mark.database("sqlite")
 def test_another_company_does_not_see_it_and_an_auditor_only_looks(
-    site: Site, paid: str, bank: Bank
+    site: Site, paid: str, refunding_bank: RefundingBank
 ) -> None:
     ask(site.client("super"), paid)
     since = (NOW - timedelta(days=1)).date()
@@ -229,7 +231,7 @@ def test_another_company_does_not_see_it_and_an_auditor_only_looks(
     auditor = site.client("auditor").get("/approvals").text
     assert "Another manager decides" in auditor
     assert request_of(site).state == "asked"
-    assert bank.sent == []
+    assert refunding_bank.sent == []
 
 
 def test_the_list_is_masked_and_read_page_by_page(site: Site, paid: str) -> None:
