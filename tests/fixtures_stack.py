@@ -68,9 +68,11 @@ class Office:
         return world
 
     @contextmanager
-    def engine_process(self, world: World, lease: float = 1.0) -> Iterator[subprocess.Popen[bytes]]:
+    def engine_process(
+        self, world: World, lease: float = 1.0, *, until_finished: bool = True
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """An engine for one campaign; killed at the end if it still runs."""
-        process = self.start_engine(world, lease)
+        process = self.start_engine(world, lease, until_finished=until_finished)
         try:
             yield process
         finally:
@@ -81,16 +83,18 @@ class Office:
                 process.kill()
                 process.wait()
 
-    def start_engine(self, world: World, lease: float = 1.0) -> subprocess.Popen[bytes]:
+    def start_engine(
+        self, world: World, lease: float = 1.0, *, until_finished: bool = True
+    ) -> subprocess.Popen[bytes]:
         """Start one; the caller ends it."""
+        until = ["--until-finished"] if until_finished else []
         env = os.environ | {k: v for k, v in environment(self.settings).items() if v is not None}
         port = with_free_ports(Settings(home=self.settings.home)).engine_health_port
         env |= {"DIALER_LEASE_SECONDS": str(lease), "DIALER_ENGINE_HEALTH_PORT": str(port)}
         log = (self.settings.home / "log" / f"engine-{world.plan.name}.log").open("ab")
         with log:
             return subprocess.Popen(
-                [sys.executable, "-m", "dialer", ENGINE, "--campaign", world.plan.name,
-                 "--until-finished"],
+                [sys.executable, "-m", "dialer", ENGINE, "--campaign", world.plan.name, *until],
                 env=env, stdout=log, stderr=log,
             )  # fmt: skip
 

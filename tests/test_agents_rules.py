@@ -25,7 +25,7 @@ from dialer.domain.model import (
     Refusal,
     StepKind,
 )
-from dialer.domain.queueing import Caller, assign
+from dialer.domain.queueing import Caller, Kept, assign
 
 CALL = "c" * 32
 
@@ -159,8 +159,10 @@ def test_whatever_comes_a_seat_stays_whole(steps: list[tuple[object, float]]) ->
     assert one.state is AgentState.LOGGED_OUT
 
 
-def pairs(callers: list[Caller], seats: list[Seat], now: datetime = T0) -> list[tuple[str, str]]:
-    return [(one.attempt_id, who.name) for one, who in assign(callers, seats, now)]
+def pairs(
+    callers: list[Caller], seats: list[Seat], now: datetime = T0, kept: list[Kept] | None = None
+) -> list[tuple[str, str]]:
+    return [(one.attempt_id, who.name) for one, who in assign(callers, seats, now, kept or [])]
 
 
 def test_the_longest_idle_agent_is_next() -> None:
@@ -214,6 +216,63 @@ def test_nobody_is_given_twice_and_no_free_agent_stays_idle(
     assert len(given_to) == min(len(callers), sum(free))
     assert len({one.attempt_id for one, _ in given_to}) == len(given_to)
     assert len({who.session for _, who in given_to}) == len(given_to)
+
+
+def test_an_agent_is_kept_for_a_call_that_rings_on_their_promise() -> None:
+    ana, eva = seat("ana", since=at(-9)), seat("eva")
+    rings = Kept(1, "", at(20))
+    assert pairs([caller()], [ana], kept=[rings]) == []
+    assert pairs([caller()], [ana, eva], kept=[rings]) == [(CALL, "ana")]
+    assert pairs([caller("a"), caller("b")], [ana, eva], kept=[rings]) == [("a", "ana")]
+    answered = caller("live", priority=queueing.LIVE, deadline=at(2), kept=True)
+    assert pairs([caller(), answered], [ana], kept=[rings]) == [("live", "ana")]
+    unpromised = replace(answered, kept=False)
+    assert pairs([unpromised], [ana], kept=[rings]) == [], "theirs was a risk that was weighed"
+    assert pairs([caller()], [ana], now=at(10), kept=[replace(rings, until=at(10))]) != []
+    assert pairs([caller()], [ana], kept=[replace(rings, company_id=2)]) == [(CALL, "ana")]
+    assert pairs([caller()], [replace(ana, ringing=True)], kept=[rings]) == [(CALL, "ana")]
+
+
+def test_those_are_kept_who_can_take_the_call() -> None:
+    both = seat("ana", skills=frozenset({"car", "house"}), since=at(-99))
+    car, plain = seat("eva", skills=frozenset({"car"})), seat("leo", since=at(5))
+    rings = Kept(1, "house", at(20))
+    assert pairs([caller()], [both, car, plain], kept=[rings]) == [(CALL, "eva")]
+    assert pairs([caller(skill="car")], [both], kept=[rings]) == []
+    # Two ring, for a car and for a house: neither of the two who know of cars is left over.
+    assert pairs([caller(skill="car")], [both, car], kept=[rings, Kept(1, "car", at(20))]) == []
+
+
+def takes(one: Seat, call: Kept) -> bool:
+    return not call.skill or call.skill in one.skills
+
+
+def most_served(seats: list[Seat], ringing: list[Kept]) -> int:
+    """By trying everything."""
+    if not ringing:
+        return 0
+    rest = ringing[1:]
+    able = [one for one in seats if takes(one, ringing[0])]
+    return max(
+        [most_served(seats, rest)]
+        + [1 + most_served([two for two in seats if two is not one], rest) for one in able]
+    )
+
+
+SKILLS = st.lists(st.sampled_from("abc"), max_size=3).map(frozenset)
+
+
+@given(st.lists(SKILLS, max_size=5), st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=5))
+def test_whoever_is_spare_costs_no_call_its_agent(
+    skills: list[frozenset[str]], needs: list[str]
+) -> None:
+    seats = [seat(f"s{n}", skills=one) for n, one in enumerate(skills)]
+    ringing = [Kept(1, need, at(20)) for need in needs]
+    left = queueing.spare(seats, ringing, seats)
+    for one in seats:
+        without = [two for two in seats if two is not one]
+        costs_nothing = most_served(without, ringing) == most_served(seats, ringing)
+        assert (one in left) == costs_nothing
 
 
 # --- how calls with agents end ---------------------------------------------------------------

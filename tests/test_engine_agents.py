@@ -22,7 +22,7 @@ from fixtures_stack import Office
 from redis import Redis
 from world import World
 
-from dialer.domain.model import DialMode, Disposition
+from dialer.domain.model import CampaignState, DialMode, Disposition
 from dialer.store import tables as t
 from dialer.switch import names
 
@@ -197,9 +197,9 @@ def test_a_callback_is_made_by_its_agent(
     agents_office: Office, phone: Callable[..., Phone]
 ) -> None:
     office = agents_office
-    world = campaign(office, [STAYS, "no_answer"], DialMode.PROGRESSIVE, wrap=1.0)
+    world = campaign(office, [STAYS], DialMode.PROGRESSIVE, wrap=1.0)
     ana = phone(world)
-    with office.engine_process(world):
+    with office.engine_process(world, until_finished=False):
         office.wait("the engine does not answer", lambda: alive(ana), 15)
         ana.log_in()
         ana.ready()
@@ -208,6 +208,7 @@ def test_a_callback_is_made_by_its_agent(
         booked = ana.ask("callback", due_at=due.isoformat(), own=True)
         assert booked.ok, booked
         assert ana.ask("hang_up").ok
+        office.wait("it has not finished", lambda: _state(world) == CampaignState.FINISHED, 15)
         office.wait(
             "nobody is called back",
             lambda: any(row.mode == "preview" for row in office.attempts(world)),
@@ -285,6 +286,38 @@ def test_a_debtor_who_calls_back_comes_to_an_agent(
     (one,) = office.attempts(world)
     assert (one.inbound, one.number, one.caller_id) == (True, number, ours)
     assert one.disposition == Disposition.PROMISE.value
+
+
+def test_who_calls_us_does_not_take_the_agent_of_a_call_that_rings(
+    agents_office: Office, phone: Callable[..., Phone]
+) -> None:
+    """One agent, promised to the call that rings: who calls meanwhile waits until it is over."""
+    office = agents_office
+    world = campaign(office, ["no_answer", "no_answer"], DialMode.PROGRESSIVE)
+    with office.engine.begin() as c:
+        ours = f"+3491{time.monotonic_ns() % 10**7:07d}"
+        c.execute(t.caller_id.insert().values(pool_id=world.pool_id, number=ours))
+    ana = phone(world)
+    with office.engine_process(world):
+        office.wait("the engine does not answer", lambda: alive(ana), 15)
+        ana.log_in()
+        ana.ready()
+        office.wait("nobody is called", lambda: office.placed(world) == 1, 10)
+        (called,) = office.attempts(world)
+        other = next(row.number for row in _phones(world) if row.number != called.number)
+        _call_us(office, other, ours, "wwwwwwww0" + "w" * 60)
+        ana.wait_for("talking", 40)
+        ana.ask("hang_up")
+        office.wait("the call is open", lambda: all_ended(office, world), 20)
+    (first,) = [row for row in office.attempts(world) if row.id == called.id]
+    (call,) = calls(world)
+    assert (call.kind, call.result) == ("inbound", "served")
+    assert call.queued_at < first.ended_at <= call.joined_at
+
+
+def _state(world: World) -> str:
+    (row,) = world.rows(t.campaign, id=world.campaign_id)
+    return str(row.state)
 
 
 def _due(world: World) -> list[Any]:

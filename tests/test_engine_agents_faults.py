@@ -17,9 +17,11 @@ from fixtures_agents import (
     hang_up_channel,
 )
 from fixtures_stack import Office, kill
+from sqlalchemy import update
 
-from dialer.domain.model import DialMode, Disposition
+from dialer.domain.model import CampaignState, DialMode, Disposition
 from dialer.store import abandonment
+from dialer.store import tables as t
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -72,6 +74,31 @@ def test_the_engine_is_dead_when_they_answer(
     with office.engine.connect() as connection:
         counts = abandonment.window(connection, world.campaign_id, 1, datetime.now(UTC))
     assert (counts.answered, counts.abandoned) == (1, 1)
+
+
+def test_the_engine_is_killed_and_the_campaign_paused_meanwhile(
+    agents_office: Office, phone: Callable[..., Phone]
+) -> None:
+    """What was in the air is concluded, although nothing of the campaign is called any more."""
+    office = agents_office
+    world = campaign(office, [STAYS], DialMode.PROGRESSIVE)
+    ana = phone(world)
+    first = office.start_engine(world)
+    office.wait("the engine does not answer", lambda: alive(ana), 15)
+    ana.log_in()
+    ana.ready()
+    ana.wait_for("talking")
+    kill(first)
+    with office.engine.begin() as connection:
+        paused = update(t.campaign).where(t.campaign.c.id == world.campaign_id)
+        connection.execute(paused.values(state=CampaignState.PAUSED.value))
+    with office.engine_process(world):
+        office.wait("the engine does not answer", lambda: alive(ana), 15)
+        ana.wait_for("talking")
+        assert ana.ask("hang_up").ok
+        office.wait("the call is not concluded", lambda: all_ended(office, world), 20)
+    (one,) = office.attempts(world)
+    assert one.disposition == Disposition.SPOKE.value
 
 
 def test_the_agents_telephone_is_hung_up_in_a_talk(

@@ -13,6 +13,8 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 [ "$#" -eq 0 ] || exec "$python" -m pytest "$@"
 MOST=6
+# Compiled once, not by each of the thousands of processes that the tests start.
+unset PYTHONDONTWRITEBYTECODE
 
 # A file belongs to the first share that names it, and to "rest" where none does. The first ones
 # have calls: real time, and mostly waiting; each takes about as long. The others are work for the

@@ -2,11 +2,15 @@
 
 Longest idle first among the agents who have the skill, those who speak the debtor's language
 before the others. The order of the waiting: priority, then time.
+
+A call that was placed on the promise of an agent (one line for each free agent) has one kept for it
+as long as it rings: whoever else comes is given an agent only where enough are left. They wait for
+no longer than such a call may ring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,7 +34,8 @@ class Caller:
 
     ``since``: from when they wait. ``skill``: "" for any agent. ``language``: two letters.
     ``deadline``: when it is too late for an agent (a live answer's hold). ``only``: this agent and
-    nobody else (a transfer to a person); ``prefer``: rather this one.
+    nobody else (a transfer to a person); ``prefer``: rather this one. ``kept``: an agent was kept
+    for them while their call rang.
     """
 
     attempt_id: str
@@ -44,11 +49,22 @@ class Caller:
     only: int | None = None
     prefer: int | None = None
     campaign_id: int | None = None
+    kept: bool = False
 
     @property
     def rank(self) -> tuple[int, datetime, str]:
         """Their place in the queue; the smallest is next."""
         return (-self.priority, self.since, self.attempt_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A call that rings, or is about to be placed, with an agent kept for it until ``until`` at the
+    latest. ``skill``: "" for any agent."""
+
+    company_id: int
+    skill: str
+    until: datetime
 
 
 def in_order(callers: Iterable[Caller]) -> list[Caller]:
@@ -57,11 +73,13 @@ def in_order(callers: Iterable[Caller]) -> list[Caller]:
 
 
 def assign(
-    callers: Iterable[Caller], seats: Iterable[Seat], now: datetime
+    callers: Iterable[Caller], seats: Iterable[Seat], now: datetime, kept: Iterable[Kept] = ()
 ) -> list[tuple[Caller, Seat]]:
     """Who is connected to whom now. Each caller and each seat at most once; who is past the
-    deadline is not given to anybody (the message has begun)."""
+    deadline is not given to anybody (the message has begun). For each of ``kept`` an agent stays
+    free, as far as there are any."""
     free = [seat for seat in seats if seat.usable(now)]
+    ringing = [one for one in kept if now < one.until]
     pairs: list[tuple[Caller, Seat]] = []
     for caller in in_order(callers):
         if not free:
@@ -69,12 +87,59 @@ def assign(
         if caller.deadline is not None and now >= caller.deadline:
             continue
         fitting = [seat for seat in free if fits(seat, caller)]
+        if ringing and not caller.kept:
+            fitting = spare(free, ringing, fitting)
         if not fitting:
             continue
         chosen = min(fitting, key=lambda seat: _preference(seat, caller))
         free.remove(chosen)
         pairs.append((caller, chosen))
     return pairs
+
+
+def spare(free: Sequence[Seat], ringing: Sequence[Kept], wanted: Iterable[Seat]) -> list[Seat]:
+    """Those of ``wanted`` (all of them in ``free``) who can be given away without leaving one more
+    of the calls that ring without an agent."""
+    seat_of = _pairing(free, ringing)
+    left = set(range(len(free))) - set(seat_of.values())
+    look = list(left)
+    while look:  # who could take the call of another sets that other free
+        one = free[look.pop()]
+        for call, holder in seat_of.items():
+            if holder not in left and _keeps(one, ringing[call]):
+                left.add(holder)
+                look.append(holder)
+    sessions = {free[number].session for number in left}
+    return [seat for seat in wanted if seat.session in sessions]
+
+
+def _pairing(free: Sequence[Seat], ringing: Sequence[Kept]) -> dict[int, int]:
+    """Call -> seat, by number: as many calls with an agent each as can be (augmenting paths)."""
+    call_of: dict[int, int] = {}
+
+    def place(call: int, tried: set[int]) -> bool:
+        able = [n for n, seat in enumerate(free) if _keeps(seat, ringing[call]) and n not in tried]
+        for number in sorted(able, key=lambda n: n in call_of):
+            if number in tried:
+                continue
+            tried.add(number)
+            if number not in call_of or place(call_of[number], tried):
+                call_of[number] = call
+                return True
+        return False
+
+    hopeless: set[tuple[int, str]] = set()
+    for call, one in enumerate(ringing):
+        needs = one.company_id, one.skill
+        if needs not in hopeless and not place(call, set()):
+            hopeless.add(needs)
+    return {call: number for number, call in call_of.items()}
+
+
+def _keeps(seat: Seat, one: Kept) -> bool:
+    """Whether the agent could take this call when it is answered; they are never rung for it."""
+    known = seat.company_id == one.company_id and not seat.ringing
+    return known and (not one.skill or one.skill in seat.skills)
 
 
 def fits(seat: Seat, caller: Caller) -> bool:

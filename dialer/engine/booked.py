@@ -19,7 +19,7 @@ from dialer.desk.models import CommandName
 from dialer.desk.wire import Command, Refused, Reply
 from dialer.domain import agents
 from dialer.domain.agents import Seat
-from dialer.domain.model import Attempt, DialMode
+from dialer.domain.model import Attempt, CampaignState, DialMode
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.claiming import Call, Wait, commit_attempts, decide
 from dialer.engine.clock import utc_now
@@ -30,12 +30,14 @@ from dialer.store import callbacks, in_the_air, leads
 from dialer.store.callbacks import Callback
 from dialer.store.contexts import load_contexts
 from dialer.store.lead_story import lead_story
-from dialer.store.tables import lead
+from dialer.store.tables import campaign, lead
 
 log = get_logger(__name__)
 
 LOOK_SECONDS = 2.0
 NOT_NOW = timedelta(minutes=5)
+SOON = timedelta(seconds=2)
+"""Until a campaign that has finished is there again, or an agent who was free a moment ago."""
 NOBODY_ANSWERED = timedelta(minutes=15)
 MOST_TRIES = 3
 """A callback that nobody answers is tried so often."""
@@ -63,8 +65,9 @@ class Booked:
         self._core = core
         self._floor = floor
         self._previews: dict[str, Preview] = {}
-        self.callbacks: dict[str, int] = {}
-        """Attempt -> the callback it is placed for."""
+        self.due: dict[int, int] = {}
+        """Company -> callbacks whose time has come, and that wait for an agent: the pacers leave as
+        many agents to them."""
         self.handlers = {
             CommandName.PREVIEW_CALL: self._preview_call,
             CommandName.PREVIEW_SKIP: self._preview_skip,
@@ -88,12 +91,25 @@ class Booked:
 
     async def _callbacks(self) -> None:
         now = utc_now()
-        free = [one for one in self._floor.seats.values() if one.usable(now) and one.leg]
-        for company_id in {one.company_id for one in free}:
-            ours = [one for one in free if one.company_id == company_id]
+        free, spare = self._floor.free(), self._floor.spare()
+        for company_id in {one.company_id for one in spare}:
+            ours = [one for one in spare if one.company_id == company_id]
             claimed = await self._claim(company_id, [one.agent_id for one in ours], now)
             for one in claimed:
                 await self._call_back(one)
+        self.due = {
+            company_id: await self._still_due(
+                company_id, [one.agent_id for one in free if one.company_id == company_id], now
+            )
+            for company_id in {one.company_id for one in self._floor.seats.values()}
+        }
+
+    async def _still_due(self, company_id: int, agent_ids: list[int], now: datetime) -> int:
+        return await self._core.hands.database.once(
+            lambda connection: callbacks.count_due(
+                connection, now, company_id=company_id, agent_ids=agent_ids
+            )
+        )
 
     async def _claim(self, company_id: int, agent_ids: list[int], now: datetime) -> list[Callback]:
         def work(connection: Connection) -> list[Callback]:
@@ -111,33 +127,39 @@ class Booked:
     async def _call_back(self, one: Callback) -> None:
         """Reserve an agent, then call; else it is due again a little later."""
         now = utc_now()
-        running = await self._running_for(one)
-        seat = self._seat_for(one, now) if running is not None else None
-        if running is None or seat is None or one.lead_id is None:
+        campaign_id, finished = await self._campaign_of(one)
+        running = self._core.campaigns.get(campaign_id)
+        if running is None and finished:
+            self._core.summoned.add(campaign_id)  # a promise outlives the list it came from
+            await self._put_off(one.id, now + SOON)
+            return
+        if running is None or one.lead_id is None or not (running.running or running.finished):
             await self._put_off(one.id, now + NOT_NOW)
+            return
+        seat = self._seat_for(one)
+        if seat is None:
+            await self._put_off(one.id, now + SOON)
             return
         attempt = await self._reserve_and_commit(running, one.lead_id, seat, one)
         if attempt is not None:
-            self.callbacks[attempt.id] = one.id
             await self._core.place(attempt)
+        self._core.summoned.discard(campaign_id)
 
-    async def _running_for(self, one: Callback) -> RunningCampaign | None:
-        """The campaign of the lead, if it runs here."""
-        campaign_id = await self._core.hands.database.once(
-            lambda connection: connection.execute(
-                select(lead.c.campaign_id).where(lead.c.id == one.lead_id)
-            ).scalar()
+    async def _campaign_of(self, one: Callback) -> tuple[int, bool]:
+        """The campaign of the lead, and whether it has finished; 0 for none."""
+        query = (
+            select(campaign.c.id, campaign.c.state)
+            .join(lead, lead.c.campaign_id == campaign.c.id)
+            .where(lead.c.id == one.lead_id)
         )
-        running = self._core.campaigns.get(campaign_id or 0)
-        return running if running is not None and running.running else None
+        row = await self._core.hands.database.once(
+            lambda connection: connection.execute(query).first()
+        )
+        return (0, False) if row is None else (row.id, row.state == CampaignState.FINISHED.value)
 
-    def _seat_for(self, one: Callback, now: datetime) -> Seat | None:
+    def _seat_for(self, one: Callback) -> Seat | None:
         """The agent who promised it; where they are late, whoever has been free the longest."""
-        free = [
-            seat
-            for seat in self._floor.seats.values()
-            if seat.usable(now) and seat.leg and seat.company_id == one.company_id
-        ]
+        free = [seat for seat in self._floor.spare() if seat.company_id == one.company_id]
         own = [seat for seat in free if seat.agent_id == one.agent_id]
         return min(own or free, key=lambda seat: seat.since, default=None)
 
@@ -148,17 +170,18 @@ class Booked:
 
     async def ended(self, attempt: Attempt) -> None:
         """The call that was placed for a callback is over."""
-        callback_id = self.callbacks.pop(attempt.id, None)
-        if callback_id is None:
+        if attempt.mode is not DialMode.PREVIEW:
             return
         now = utc_now()
 
         def work(connection: Connection) -> None:
             found = callbacks.by_attempt(connection, attempt.id)
-            if attempt.agent_joined_at is None and found is not None and found.tries < MOST_TRIES:
-                callbacks.put_off(connection, callback_id, now + NOBODY_ANSWERED)
+            if found is None:
+                return
+            if attempt.agent_joined_at is None and found.tries < MOST_TRIES:
+                callbacks.put_off(connection, found.id, now + NOBODY_ANSWERED)
             else:
-                callbacks.done(connection, callback_id, now)
+                callbacks.done(connection, found.id, now)
 
         await self._core.hands.database.until_done(work)
 
@@ -202,17 +225,15 @@ class Booked:
                 await self._give_lead_back(shown.lead_id, now)
         for running in list(self._core.campaigns.values()):
             if running.running and running.plan.agents.mode is DialMode.PREVIEW:
-                for seat in self._idle(running, now):
+                for seat in self._idle(running):
                     await self._show_one(running, seat, now)
 
-    def _idle(self, running: RunningCampaign, now: datetime) -> list[Seat]:
+    def _idle(self, running: RunningCampaign) -> list[Seat]:
         skill = running.plan.agents.skill
         return [
             seat
-            for seat in self._floor.seats.values()
-            if seat.usable(now)
-            and seat.leg
-            and seat.session not in self._previews
+            for seat in self._floor.spare()
+            if seat.session not in self._previews
             and seat.company_id == running.company_id
             and (not skill or skill in seat.skills)
         ]

@@ -30,6 +30,7 @@ class RunningCampaign:
     """One campaign under this engine's lease.
 
     ``running`` turns False when it is paused or stopped while calls are still in the air.
+    ``finished``: every lead is done; callbacks that were agreed upon are still made.
     """
 
     id: int
@@ -38,6 +39,7 @@ class RunningCampaign:
     callback_number: str
     running: bool
     company_id: int = 0
+    finished: bool = False
     rate: CallRate = field(default_factory=lambda: CallRate(1.0))
 
     def update(self, other: RunningCampaign) -> None:
@@ -48,6 +50,7 @@ class RunningCampaign:
             )
         self.plan = other.plan
         self.running = other.running
+        self.finished = other.finished
         self.company_name = other.company_name
         self.callback_number = other.callback_number
 
@@ -111,6 +114,7 @@ def load(connection: Connection, name: str | None, ids: list[int]) -> list[Runni
                 callback_number=row.callback_number or (plan.caller_ids or ("",))[0],
                 running=row.state == CampaignState.RUNNING.value,
                 company_id=row.company_id,
+                finished=row.state == CampaignState.FINISHED.value,
                 rate=_bucket(plan.calls_per_second),
             )
         )

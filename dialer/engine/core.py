@@ -91,6 +91,8 @@ class Core(Reconciling):
         self.hands = hands
         self.live: dict[str, LiveCall] = {}
         self.campaigns: dict[int, RunningCampaign] = {}
+        self.summoned: set[int] = set()
+        """Campaigns that have finished and are needed for a call once more: a callback is due."""
         self.observers: list[Observer] = []
         self.ready = asyncio.Event()
         """Set while the switch is connected and reconciled: only then is anything placed."""

@@ -24,7 +24,7 @@ from dialer.domain.model import (
     AgentState,
     Attempt,
 )
-from dialer.domain.queueing import Caller
+from dialer.domain.queueing import Caller, Kept
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.floor_notes import Notes
 from dialer.logs import get_logger
@@ -129,6 +129,8 @@ class Desks:
         """Unique id -> name of every channel in a conference of ours."""
         self.promised: dict[str, str] = {}
         """Attempts that are placed for one agent (preview, own callbacks): the session."""
+        self.kept: dict[str, Kept] = {}
+        """Calls that ring, or are about to be placed, with an agent kept for each."""
 
     # --- seats ---------------------------------------------------------------------------
 
@@ -277,9 +279,20 @@ class Desks:
         if not self.queue:
             return
         for caller, seat in queueing.assign(
-            self.queue.values(), self.seats.values(), self.hands.now()
+            self.queue.values(), self.seats.values(), self.hands.now(), self.kept.values()
         ):
             self._give(caller, seat)
+
+    def free(self) -> list[Seat]:
+        """Agents who could be given a call now."""
+        now = self.hands.now()
+        return [seat for seat in self.seats.values() if seat.usable(now)]
+
+    def spare(self) -> list[Seat]:
+        """Free agents, their line up, whom no call that rings needs."""
+        now, free = self.hands.now(), self.free()
+        ringing = [one for one in self.kept.values() if now < one.until]
+        return queueing.spare(free, ringing, [seat for seat in free if seat.leg])
 
     def enqueue(self, caller: Caller, reason: str = "") -> None:
         """Somebody waits; they may be given to an agent before this returns."""

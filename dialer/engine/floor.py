@@ -67,6 +67,8 @@ class Floor(Desks):
 
     def tick(self) -> None:
         """Time has passed."""
+        now = self.hands.now()
+        self.kept = {call: one for call, one in self.kept.items() if now < one.until}
         super().tick()
         for attempt_id in self.overdue():
             self._agent_lost(attempt_id, self.talks[attempt_id])
@@ -202,6 +204,7 @@ class Floor(Desks):
 
     def _answered(self, event: ev.Answered) -> None:
         """A call that was placed for agents was picked up: two seconds."""
+        kept = self.kept.pop(event.attempt_id, None) is not None
         about = self.hands.about(event.attempt_id)
         if about is None or event.attempt_id in self.talks or event.attempt_id in self.queue:
             return
@@ -222,6 +225,7 @@ class Floor(Desks):
             priority=queueing.LIVE,
             deadline=event.at + timedelta(seconds=terms.hold) - MARGIN,
             campaign_id=running.id,
+            kept=kept,
         )
         if seat is not None and seat.call == attempt.id and seat.leg is not None:
             self.talks[attempt.id] = Talk(caller, seat.session, self.hands.now())
@@ -276,6 +280,7 @@ class Floor(Desks):
 
     def _over(self, event: ev.CallEvent) -> None:
         attempt_id = event.attempt_id
+        self.kept.pop(attempt_id, None)
         self.forget_caller(attempt_id, AgentCallResult.GAVE_UP)
         session = self.promised.pop(attempt_id, None)
         if attempt_id in self.talks:

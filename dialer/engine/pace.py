@@ -27,6 +27,7 @@ from dialer.domain.pacing import (
     WrapEnded,
     make_pacer,
 )
+from dialer.domain.policy import guarantees_agent
 from dialer.logs import get_logger
 
 log = get_logger(__name__)
@@ -76,6 +77,12 @@ class Pace:
     share: Share | None = None
     lines: dict[str, Line] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether each call now has an agent kept for it while it rings: in the mode that promises
+        one, and in every other as long as nobody more may be abandoned."""
+        return guarantees_agent(self.mode) or bool(self.reason)
 
     def observe(self, event: Event) -> None:
         """Both pacers learn, so that a change of mode begins with what is known."""

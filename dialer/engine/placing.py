@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
@@ -92,6 +93,16 @@ class Placer:
             if plan.agents.mode is DialMode.PREVIEW:
                 await self._maybe_finish()
             return False
+        with self.board.keeping(self.running, count) if self.board else nullcontext():
+            made, put_back = await self._claim(count)
+        for one in made:
+            await self._place_in_turn(one)
+        if not made and not put_back:
+            await self._maybe_finish()
+        return bool(made or put_back)
+
+    async def _claim(self, count: int) -> tuple[list[Attempt], int]:
+        """Attempts committed and under the engine's eyes, and how many leads were put back."""
         known: dict[str, Features] = {}
         made, put_back = await self.core.hands.database.once(
             lambda connection: claim_and_commit(
@@ -111,11 +122,7 @@ class Placer:
             self.core.admit(one)
             if self.board is not None and one.mode.needs_agents:
                 self.board.placed(self.running, one, self.foreteller.segment(one.id))
-        for one in made:
-            await self._place_in_turn(one)
-        if not made and not put_back:
-            await self._maybe_finish()
-        return bool(made or put_back)
+        return made, put_back
 
     async def _wanted(self, in_flight: int, room: int) -> int:
         """How many leads to claim now: by the rate, or by the agents who are or will be free."""

@@ -29,7 +29,7 @@ from dialer.engine.trunks import TrunkGate
 from dialer.health import serve_health
 from dialer.jobs import enqueue_message, message_queue
 from dialer.logs import get_logger
-from dialer.store import leads, leases
+from dialer.store import attempts, leads, leases
 from dialer.store.campaigns import start_due
 from dialer.store.db import open_database
 from dialer.store.tables import campaign as campaign_table
@@ -62,6 +62,7 @@ class Runner:
         self.placers: dict[int, asyncio.Task[None]] = {}
         self.renewed = time.monotonic()
         self.searched = time.monotonic()
+        self.looked = False
 
     async def keep(self) -> None:
         """For ever: look at the campaigns, renew the leases, start what is new."""
@@ -78,15 +79,21 @@ class Runner:
         busy = {call.attempt.campaign_id for call in self.core.live.values()}
         placing = {one for one, task in self.placers.items() if not task.done()}
         kept = [one for one in known if one in busy or one in placing]
+        kept += self.core.summoned - set(kept)
 
         def look(connection: Connection) -> tuple[list[campaigns.RunningCampaign], set[int]]:
             start_due(connection, utc_now(), self.only)
-            found = campaigns.load(connection, self.only, kept)
+            left: set[int] = set()
+            if not self.looked:
+                # Paused, stopped or finished with calls in the air, and then its engine died.
+                left = attempts.campaigns_with_open(connection, self.settings.node, self.only)
+            found = campaigns.load(connection, self.only, [*kept, *left])
             ours = campaigns.take_leases(connection, found, self.owner, utc_now(), self.life)
             return found, ours
 
         found, ours = await self.core.hands.database.once(look)
         self.renewed = time.monotonic()
+        self.looked = True
         fresh: list[int] = []
         for gone in set(known) - ours:
             known[gone].running = False

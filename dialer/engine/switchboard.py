@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -21,10 +23,10 @@ from dialer.domain import queueing
 from dialer.domain.agents import Seat
 from dialer.domain.model import Attempt
 from dialer.domain.pacing import Decision
-from dialer.domain.queueing import Caller
+from dialer.domain.queueing import Caller, Kept
 from dialer.engine import campaigns
 from dialer.engine.assist import Assist
-from dialer.engine.booked import Booked
+from dialer.engine.booked import CONNECTS, Booked
 from dialer.engine.campaigns import RunningCampaign
 from dialer.engine.clock import utc_now
 from dialer.engine.conclusions import Conclusions
@@ -213,7 +215,7 @@ class Switchboard:
         """How many calls a campaign may place now, and which lines to give up.
 
         Campaigns that share agents share their lines too: what one has in the air is answered
-        by the same people.
+        by the same people. So are callbacks whose time has come.
         """
         pace = self.paces.get(running.id, running.plan)
         now = utc_now()
@@ -229,6 +231,7 @@ class Switchboard:
             for caller in self.floor.queue.values()
             if any(queueing.fits(one, caller) for one in seats)
         )
+        waiting += self.booked.due.get(running.company_id, 0)
         lines = [
             line
             for campaign_id, other in self.paces.of.items()
@@ -244,7 +247,27 @@ class Switchboard:
 
     def placed(self, running: RunningCampaign, one: Attempt, segment: str) -> None:
         """A call was decided: it is in the air from now on."""
-        self.paces.get(running.id, running.plan).placed(one, segment)
+        pace = self.paces.get(running.id, running.plan)
+        pace.placed(one, segment)
+        if pace.keeps:
+            self.floor.kept[one.id] = self._kept(running)
+
+    @contextmanager
+    def keeping(self, running: RunningCampaign, count: int) -> Iterator[None]:
+        """While so many calls are being claimed nobody else is given the agents they need."""
+        needs = running.plan.agents.mode.needs_agents
+        keeps = needs and self.paces.get(running.id, running.plan).keeps
+        places = [f"claim-{running.id}-{number}" for number in range(count)] if keeps else []
+        self.floor.kept.update((place, self._kept(running)) for place in places)
+        try:
+            yield
+        finally:
+            for place in places:
+                self.floor.kept.pop(place, None)
+
+    def _kept(self, running: RunningCampaign) -> Kept:
+        longest = timedelta(seconds=running.plan.ring_timeout) + CONNECTS
+        return Kept(running.company_id, running.plan.agents.skill, utc_now() + longest)
 
     async def give_up(self, line_ids: tuple[str, ...]) -> None:
         """Calls that ring and could not be served."""

@@ -274,9 +274,8 @@ class TalkDesk:
         debtor is moved for nobody."""
         if "agent" not in to:
             return self._dial(to["number"])
-        now = self._floor.hands.now()
-        other = next((one for one in self._others(seat) if one.agent_id == to["agent"]), None)
-        if other is None or not other.usable(now) or other.leg is None:
+        other = next((one for one in self._floor.free() if one.agent_id == to["agent"]), None)
+        if other is None or other.leg is None or other.session == seat.session:
             raise Refused("nobody", "that agent is not free")
         return other
 

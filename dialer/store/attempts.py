@@ -17,7 +17,7 @@ from dialer.domain.model import (
     Disposition,
     Outcome,
 )
-from dialer.store.tables import attempt, flow_outcome
+from dialer.store.tables import attempt, campaign, flow_outcome
 
 _COLUMNS = tuple(field.name for field in fields(Attempt))
 _FIXED = frozenset(
@@ -38,6 +38,8 @@ _STATE = select(attempt.c.state).where(attempt.c.id == bindparam("attempt_id")).
 _WRITTEN = select(flow_outcome.c.attempt_id, flow_outcome.c.outcome).where(
     flow_outcome.c.attempt_id.in_(bindparam("attempt_ids", expanding=True))
 )
+
+_OPEN = [state.value for state in AttemptState if state is not AttemptState.ENDED]
 
 
 def insert_attempts(connection: Connection, attempts: Iterable[Attempt]) -> None:
@@ -70,6 +72,17 @@ def is_ended(connection: Connection, attempt_id: str) -> bool:
     return state == AttemptState.ENDED.value
 
 
+def campaigns_with_open(connection: Connection, node: str, name: str | None = None) -> set[int]:
+    """Campaigns (only ``name`` if given) in any state with attempts of this node that have not
+    ended."""
+    query = select(attempt.c.campaign_id).where(attempt.c.node == node, attempt.c.state.in_(_OPEN))
+    if name is not None:
+        query = query.join(campaign, campaign.c.id == attempt.c.campaign_id).where(
+            campaign.c.name == name
+        )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def open_attempts(
     connection: Connection,
     node: str,
@@ -88,7 +101,7 @@ def open_attempts(
     until = elsewhere_before if theirs else before
     wanted = [
         attempt.c.node != node if theirs else attempt.c.node == node,
-        attempt.c.state.in_([s.value for s in AttemptState if s is not AttemptState.ENDED]),
+        attempt.c.state.in_(_OPEN),
         attempt.c.campaign_id.in_(campaign_ids),
     ]
     if until is not None:

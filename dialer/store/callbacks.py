@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    func,
     insert,
     or_,
     select,
@@ -61,7 +62,7 @@ class NewCallback:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A row. ``made_attempt_id``: the call placed for it; ``tries``: how often it was claimed."""
+    """A row. ``made_attempt_id``: the call placed for it; ``tries``: calls placed for it."""
 
     id: int
     company_id: int
@@ -124,6 +125,14 @@ def book(connection: Connection, new: NewCallback, now: datetime) -> int:
     return made
 
 
+def count_due(
+    connection: Connection, now: datetime, *, company_id: int, agent_ids: Collection[int] = ()
+) -> int:
+    """How many callbacks ``due`` would find: for anybody, or for one of these agents."""
+    found = select(func.count()).select_from(callback).where(*_waits(now, company_id, agent_ids))
+    return int(connection.execute(found).scalar_one())
+
+
 def due(
     connection: Connection,
     now: datetime,
@@ -138,19 +147,9 @@ def due(
     ``agent_ids``: who could call now. A callback of one agent's own is for that agent; when it is
     ``OWN_WAIT`` overdue, for anybody. One conditional update: of two who want it, one gets it.
     """
-    whose = or_(
-        callback.c.agent_id.is_(None),
-        callback.c.agent_id.in_(list(agent_ids)),
-        callback.c.due_at <= now - OWN_WAIT,
-    )
     chosen = (
         select(callback.c.id)
-        .where(
-            callback.c.state == CallbackState.DUE.value,
-            callback.c.due_at <= now,
-            callback.c.company_id == company_id,
-            whose,
-        )
+        .where(*_waits(now, company_id, agent_ids))
         .order_by(callback.c.due_at, callback.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -164,18 +163,33 @@ def due(
             state=CallbackState.TAKEN.value,
             taken_at=now,
             taken_by=node,
-            tries=callback.c.tries + 1,
         )
         .returning(*callback.c)
     ).all()
     return sorted((_callback(row) for row in rows), key=lambda one: (one.due_at, one.id))
 
 
+def _waits(
+    now: datetime, company_id: int, agent_ids: Collection[int]
+) -> tuple[ColumnElement[bool], ...]:
+    whose = or_(
+        callback.c.agent_id.is_(None),
+        callback.c.agent_id.in_(list(agent_ids)),
+        callback.c.due_at <= now - OWN_WAIT,
+    )
+    return (
+        callback.c.state == CallbackState.DUE.value,
+        callback.c.due_at <= now,
+        callback.c.company_id == company_id,
+        whose,
+    )
+
+
 def placed(connection: Connection, callback_id: int, attempt_id: str) -> bool:
     """The call for it, in the transaction that commits the attempt; False where it is no longer
     ours to place."""
     mine = and_(_in(callback_id, CallbackState.TAKEN), callback.c.made_attempt_id.is_(None))
-    return _change(connection, mine, made_attempt_id=attempt_id)
+    return _change(connection, mine, made_attempt_id=attempt_id, tries=callback.c.tries + 1)
 
 
 def done(connection: Connection, callback_id: int, at: datetime) -> bool:
