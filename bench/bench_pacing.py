@@ -1,7 +1,7 @@
 """How busy each dial mode keeps the agents, and how many callers it abandons, in a simulated day.
 
     python bench/bench_pacing.py [--quick | --full] [--loads steady,sine] [--agents 5,20,50]
-        [--seeds 2] [--hours 2] [--policies progressive,predictive]
+        [--seeds 2] [--hours 2] [--policies progressive,predictive] [--jobs 2]
         [--markdown FILE] [--json FILE] [--plot FILE.svg]
 
 Every policy meets the same debtors (paired seeds). Occupancy is talk and wrap-up over logged-in
@@ -9,16 +9,19 @@ time; abandoned, of all live answers of a day, as the mean and the worst of the 
 for each one served. The fixed ratio is the best of a search on these very days, which no
 supervisor could know beforehand; the oracles are told what nobody can know (pacing_oracle.py).
 Plain: two days of two hours. ``--full``: 20 days of 8 hours, which takes hours of computing.
-``--quick``: one short day each.
+``--quick``: one short day each. ``--jobs``: days computed at once, one a process (as many as there
+are cores, if not said).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,12 +63,42 @@ class Row:
     note: str = ""
 
 
-def run(load: Load, agents: int, hours: float, seed: int, make: Callable[[], Pacer]) -> Day:
-    pacer = make()
-    world = World(load, agents, hours * 3600.0, seed, pacer)
+@dataclass(frozen=True, slots=True)
+class OneDay:
+    """What a process of its own is told: everything by name, for a load cannot be sent to one."""
+
+    load: str
+    agents: int
+    hours: float
+    seed: int
+    policy: str
+    ratio: float = 0.0
+
+
+def run(one: OneDay) -> Day:
+    if one.policy == "knows frees":
+        pacer: Pacer = KnowsFrees()
+    elif one.policy == "knows answers":
+        pacer = KnowsAnswers()
+    else:
+        pacer = make_pacer(one.policy, **({"ratio": one.ratio} if one.ratio else {}))
+    world = World(LOADS[one.load], one.agents, one.hours * 3600.0, one.seed, pacer)
     if isinstance(pacer, KnowsFrees | KnowsAnswers):
         pacer.world = world
     return world.run()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The days that every policy is measured on."""
+
+    pool: ProcessPoolExecutor
+    hours: float
+    seeds: Sequence[int]
+
+    def days(self, load: Load, agents: int, policy: str, ratio: float = 0.0) -> list[Day]:
+        wanted = [OneDay(load.name, agents, self.hours, seed, policy, ratio) for seed in self.seeds]
+        return list(self.pool.map(run, wanted))
 
 
 def row(load: Load, agents: int, policy: str, days: Sequence[Day], note: str = "") -> Row:
@@ -88,13 +121,11 @@ def row(load: Load, agents: int, policy: str, days: Sequence[Day], note: str = "
     )
 
 
-def best_fixed(load: Load, agents: int, hours: float, seeds: Sequence[int]) -> Row:
+def best_fixed(bench: Bench, load: Load, agents: int) -> Row:
     """The fixed ratio with the highest occupancy of those within the limit on every day."""
 
     def tried(ratio: float) -> Row:
-        days = [
-            run(load, agents, hours, s, lambda: make_pacer("power", ratio=ratio)) for s in seeds
-        ]
+        days = bench.days(load, agents, "power", ratio)
         return row(load, agents, "fixed", days, f"{ratio:.2f} lines an idle agent")
 
     low, high = 1.0, 2.0
@@ -110,15 +141,10 @@ def best_fixed(load: Load, agents: int, hours: float, seeds: Sequence[int]) -> R
     return best
 
 
-def measure(load: Load, agents: int, policy: str, hours: float, seeds: Sequence[int]) -> Row:
+def measure(bench: Bench, load: Load, agents: int, policy: str) -> Row:
     if policy == "fixed":
-        return best_fixed(load, agents, hours, seeds)
-    makers: dict[str, Callable[[], Pacer]] = {
-        "knows frees": KnowsFrees,
-        "knows answers": KnowsAnswers,
-    }
-    make = makers.get(policy, lambda: make_pacer(policy))
-    return row(load, agents, policy, [run(load, agents, hours, seed, make) for seed in seeds])
+        return best_fixed(bench, load, agents)
+    return row(load, agents, policy, bench.days(load, agents, policy))
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -189,6 +215,7 @@ def main() -> None:
     parser.add_argument("--agents", help="such as 5,20,50")
     parser.add_argument("--loads", help=f"of {', '.join(LOADS)}".replace("%", "%%"))
     parser.add_argument("--policies", help=f"of {', '.join(POLICIES)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="days computed at once")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="an .svg or .png to draw (needs matplotlib)")
@@ -198,13 +225,14 @@ def main() -> None:
     options.agents = options.agents or ("5,10,20,50,100" if options.full else "5,20,50")
     seeds = range(1, days + 1)
     rows: list[Row] = []
-    for load, agents, policies in plan(options):
-        for policy in policies:
-            began = time.monotonic()
-            rows.append(measure(LOADS[load], agents, policy, hours, seeds))
-            print(
-                markdown(rows[-1:]).splitlines()[2], f"{time.monotonic() - began:.0f} s", flush=True
-            )
+    with ProcessPoolExecutor(options.jobs) as pool:
+        bench = Bench(pool, hours, seeds)
+        for load, agents, policies in plan(options):
+            for policy in policies:
+                began = time.monotonic()
+                rows.append(measure(bench, LOADS[load], agents, policy))
+                took = f"{time.monotonic() - began:.0f} s"
+                print(markdown(rows[-1:]).splitlines()[2], took, flush=True)
     longest = longest_decision(500)
     text = f"{days} days of {hours:g} hours each.\n\n{markdown(rows)}\n{longest.text()}\n"
     print("\n" + text)

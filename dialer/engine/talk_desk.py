@@ -125,6 +125,11 @@ class TalkDesk:
             talk.away = None
             raise
 
+    async def _back(self, seat: Seat, attempt_id: str, talk: Talk) -> None:
+        """Out of the music again; where that fails they are on hold, and the agent can try it."""
+        talk.away = AWAY_HOLD
+        await self._do(talking.into_conference(attempt_id, seat.session))
+
     async def _resume(self, command: Command) -> Reply:
         seat, attempt_id, talk = self.talk(command)
         if talk.away != AWAY_HOLD:
@@ -234,7 +239,7 @@ class TalkDesk:
             await self._bring(seat, talk, whom)
         except Refused:
             if kind == "attended":
-                await self._do(talking.into_conference(attempt_id, seat.session))
+                await self._back(seat, attempt_id, talk)
             raise
         self._said(seat, "calling", kind)
         return Reply.done()
@@ -349,7 +354,7 @@ class TalkDesk:
         for channel in third:
             await self._floor.let_go(channel, attempt_id)
         if talk.away == AWAY_CONSULT:
-            await self._do(talking.into_conference(attempt_id, seat.session))
+            await self._back(seat, attempt_id, talk)
         self._said(seat, "cancelled", None)
         return Reply.done()
 
