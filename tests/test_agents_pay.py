@@ -7,6 +7,7 @@ sees no card.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -104,7 +105,8 @@ def test_the_debtor_pays_what_was_talked_about_and_the_agent_follows(
     assert counts == sorted(counts) and 2 <= len(counts) <= 16, counts
     assert max(counts) <= len(card.number)
     assert ours[-1].result == "success"
-    said = repr(heard)
+    # Moments and ids are numbers too, in which three digits come up by chance.
+    said = re.sub(r"datetime\.datetime\([^)]*\)|attempt_id='[0-9a-f]+'", "", repr(heard))
     assert card.number not in said and card.code not in said and card.number[-4:] not in said
 
 

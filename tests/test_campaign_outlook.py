@@ -233,6 +233,7 @@ def test_the_engine_starts_it_at_its_next_look_and_takes_it(database: Engine) ->
     runner.settings = Settings()
     runner.core, runner.only, runner.owner = _core(database), None, "node1:1"
     runner.life, runner.placers, runner.searched = timedelta(seconds=10), {}, float("inf")
+    runner.looked = False
     taken: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, "_start", lambda _self, campaign_id: taken.append(campaign_id))
@@ -253,4 +254,5 @@ def _core(database: Engine) -> Any:
         pass
 
     hands = SimpleNamespace(database=SimpleNamespace(once=once, until_done=once))
-    return SimpleNamespace(campaigns={}, live={}, hands=hands, adopt=adopt, forget=lambda _: None)
+    empty: dict[str, Any] = {"campaigns": {}, "live": {}, "summoned": set()}
+    return SimpleNamespace(**empty, hands=hands, adopt=adopt, forget=lambda _: None)

@@ -26,7 +26,7 @@ def test_it():
 FAIL_OFTEN = (
     "import pytest\n@pytest.mark.parametrize('n', range(7))\ndef test_it(n): assert False\n"
 )
-SHARES = 8
+SHARES = 9
 DIES = "import os\ndef test_it(): os._exit(1)\n"
 NAMES = (
     "console_one", "agents_one", "engine_agents_pay", "engine_one", "payment_one", "pci_scan",
