@@ -3,10 +3,12 @@
 ``theta`` is how many lost callers one more answer may cost. It follows what the budget still
 holds. After ``n`` live answers, of which ``a`` were abandoned, the plan is to have lost
 
-    T(n) = limit n^2 / (n + SLACK / limit)      (close to limit n - SLACK once n is large),
+    T(n) = B^2 / (B + S),   B = limit n,   S = SLACK + (MORE_SLACK - SLACK) B / (B + HALF_WAY),
 
-so that the share comes near the legal limit in the long run, stays ``SLACK`` callers away from
-it, and is well below it in a small team's day. With ``e = T(n) - a``:
+close to ``B - S`` once n is large: the share comes near the legal limit in the long run, stays a
+few callers away from it, and is well below it in a small team's day. Callers are lost several at a
+time, above all where few calls are answered and many are in the air, and a day that runs into the
+hard stop loses far more than the callers that a wider berth leaves unused. With ``e = T(n) - a``:
 
     log theta = level + GAIN min(e, MOST_AHEAD) - OVER max(0, -1 - e)
     level += DRIFT e at each answer
@@ -24,9 +26,11 @@ from __future__ import annotations
 
 import math
 
-START, LEAST, MOST = 0.05, 0.003, 0.3
-GAIN, OVER, DRIFT = 0.3, 0.5, 0.0005
-SLACK = 4.0
+START, LEAST, MOST = 0.05, 0.003, 0.12
+GAIN, OVER, DRIFT = 0.15, 0.5, 0.0005
+SLACK, MORE_SLACK, HALF_WAY = 3.0, 8.0, 40.0
+"""Callers to stay away from the limit: at the start of a window, in a long one, and the budget at
+which it is half way between."""
 MOST_AHEAD = 3.0
 """Callers by which being behind the plan counts at most: a reserve spent at once is spent badly."""
 YOUNG = 50.0
@@ -92,5 +96,6 @@ class Budget:
     def _error(self, limit: float) -> float:
         if limit <= 0.0:
             return -float(self.abandoned)
-        n = float(self.answered)
-        return limit * n * n / (n + SLACK / limit) - self.abandoned
+        budget = limit * self.answered
+        slack = SLACK + (MORE_SLACK - SLACK) * budget / (budget + HALF_WAY)
+        return budget * budget / (budget + slack) - self.abandoned
