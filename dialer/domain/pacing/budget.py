@@ -10,14 +10,16 @@ few callers away from it, and is well below it in a small team's day. Callers ar
 time, above all where few calls are answered and many are in the air, and a day that runs into the
 hard stop loses far more than the callers that a wider berth leaves unused. With ``e = T(n) - a``:
 
-    log theta = level + GAIN min(e, MOST_AHEAD) - OVER max(0, -1 - e)
+    log theta = level + min(0, log(p / USUAL) / 2) + GAIN min(e, MOST_AHEAD) - OVER max(0, -1 - e)
     level += DRIFT e at each answer
     theta scaled by (n + YOUNG) / (n + 3 YOUNG), and by (left - 0.5) / TAPER, at most 1,
     where left = limit max(n, FEW) - a callers may still be lost
 
 ``GAIN`` makes it a dual control (each abandoned caller raises the price of the next); ``level``
-takes up what this load's losses differ from those computed. What is decided shows only after the
-calls in the air have ended, so that with many of them all moves are made slower, by ``delay``.
+takes up what this load's losses differ from those computed. Where few calls are answered (chance
+``p``) the price is lower: after a stop, one line an idle agent earns a new budget only slowly. What
+is decided shows only after the calls in the air have ended, so that with many of them all moves are
+made slower, by ``delay``.
 
 The hard stop: once the next abandoned caller could break the limit, one line an idle agent.
 """
@@ -26,7 +28,9 @@ from __future__ import annotations
 
 import math
 
-START, LEAST, MOST = 0.05, 0.003, 0.12
+START, LEAST, MOST = 0.08, 0.003, 0.12
+USUAL = 0.2
+"""Chance of an answer from which on ``START`` is not lowered."""
 GAIN, OVER, DRIFT = 0.15, 0.5, 0.0005
 SLACK, MORE_SLACK, HALF_WAY = 3.0, 8.0, 40.0
 """Callers to stay away from the limit: at the start of a window, in a long one, and the budget at
@@ -62,10 +66,16 @@ class Budget:
         """Answers to be expected of the lines in the air."""
         self._delay = 1.0 + max(0.0, answers - 5.0) / 15.0
 
-    def theta(self, limit: float) -> float:
-        """Lost callers that one more answer may cost now."""
+    def theta(self, limit: float, p: float) -> float:
+        """Lost callers that one more answer may cost now. ``p``: chance that a call is answered."""
         error = self._error(limit) / self._delay
-        log = self._level + GAIN * min(max(error, -8.0), MOST_AHEAD) - OVER * max(0.0, -1.0 - error)
+        rare = 0.5 * min(0.0, math.log(max(p, 0.01) / USUAL))
+        log = (
+            self._level
+            + rare
+            + GAIN * min(max(error, -8.0), MOST_AHEAD)
+            - OVER * max(0.0, -1.0 - error)
+        )
         left = limit * max(self.answered, FEW) - self.abandoned
         taper = min(max((left - 0.5) / TAPER, 0.05), 1.0)
         young = (self.answered + YOUNG) / (self.answered + 3.0 * YOUNG)

@@ -130,7 +130,7 @@ class Predictive:
         lines, fresh, p = self._chances(answers, moments)
         free, busy = self._free(floor, (moments[:-1] + moments[1:]) / 2.0 + limits.hold)
         self._budget.in_the_air(float(lines.counts @ lines.by[:, -1]))
-        theta = self._budget.theta(limits.max_abandoned)
+        theta = self._budget.theta(limits.max_abandoned, p)
         cap = 0 if reason else within_cap(enough_calls(idle, lines, free, busy, fresh), floor)
         most = min(cap, 4)
         loss = ExpectedLoss(idle, lines, free, busy, fresh, most)
