@@ -233,7 +233,7 @@ def test_the_engine_starts_it_at_its_next_look_and_takes_it(database: Engine) ->
     runner.settings = Settings()
     runner.core, runner.only, runner.owner = _core(database), None, "node1:1"
     runner.life, runner.placers, runner.searched = timedelta(seconds=10), {}, float("inf")
-    runner.looked = False
+    runner.left = None
     taken: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, "_start", lambda _self, campaign_id: taken.append(campaign_id))

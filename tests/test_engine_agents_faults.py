@@ -83,7 +83,7 @@ def test_the_engine_is_killed_and_the_campaign_paused_meanwhile(
     office = agents_office
     world = campaign(office, [STAYS], DialMode.PROGRESSIVE)
     ana = phone(world)
-    first = office.start_engine(world)
+    first = office.start_engine(world, lease=6.0)
     office.wait("the engine does not answer", lambda: alive(ana), 15)
     ana.log_in()
     ana.ready()
@@ -92,7 +92,7 @@ def test_the_engine_is_killed_and_the_campaign_paused_meanwhile(
     with office.engine.begin() as connection:
         paused = update(t.campaign).where(t.campaign.c.id == world.campaign_id)
         connection.execute(paused.values(state=CampaignState.PAUSED.value))
-    with office.engine_process(world):
+    with office.engine_process(world, lease=6.0):
         office.wait("the engine does not answer", lambda: alive(ana), 15)
         ana.wait_for("talking")
         assert ana.ask("hang_up").ok

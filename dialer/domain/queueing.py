@@ -138,19 +138,22 @@ def _pairing(free: Sequence[Seat], ringing: Sequence[Kept]) -> dict[int, int]:
 
 def _keeps(seat: Seat, one: Kept) -> bool:
     """Whether the agent could take this call when it is answered; they are never rung for it."""
-    known = seat.company_id == one.company_id and not seat.ringing
-    return known and (not one.skill or one.skill in seat.skills)
+    return _able(seat, one.company_id, one.skill, at_once=True)
 
 
 def fits(seat: Seat, caller: Caller) -> bool:
     """Whether this agent may take this caller at all."""
-    if seat.company_id != caller.company_id:
+    if caller.only is not None and seat.agent_id != caller.only:
         return False
-    if caller.deadline is not None and seat.ringing:
-        return False  # a telephone that has to ring first takes longer than they may wait
-    if caller.only is not None:
-        return seat.agent_id == caller.only
-    return not caller.skill or caller.skill in seat.skills
+    skill = caller.skill if caller.only is None else ""
+    return _able(seat, caller.company_id, skill, at_once=caller.deadline is not None)
+
+
+def _able(seat: Seat, company_id: int, skill: str, *, at_once: bool) -> bool:
+    """Of the company, with the skill; a telephone that has to ring first is not there at once."""
+    if seat.company_id != company_id or (at_once and seat.ringing):
+        return False
+    return not skill or skill in seat.skills
 
 
 def _preference(seat: Seat, caller: Caller) -> tuple[bool, bool, datetime, str]:

@@ -62,7 +62,9 @@ class Runner:
         self.placers: dict[int, asyncio.Task[None]] = {}
         self.renewed = time.monotonic()
         self.searched = time.monotonic()
-        self.looked = False
+        self.left: set[int] | None = None
+        """Campaigns with calls that a dead engine of this node left open, and that are not ours yet
+        (its lease may outlive it); None until they were looked for."""
 
     async def keep(self) -> None:
         """For ever: look at the campaigns, renew the leases, start what is new."""
@@ -81,19 +83,19 @@ class Runner:
         kept = [one for one in known if one in busy or one in placing]
         kept += self.core.summoned - set(kept)
 
-        def look(connection: Connection) -> tuple[list[campaigns.RunningCampaign], set[int]]:
+        def look(
+            connection: Connection,
+        ) -> tuple[list[campaigns.RunningCampaign], set[int], set[int]]:
             start_due(connection, utc_now(), self.only)
-            left: set[int] = set()
-            if not self.looked:
-                # Paused, stopped or finished with calls in the air, and then its engine died.
+            left = self.left
+            if left is None:  # paused, stopped or finished ones among them
                 left = attempts.campaigns_with_open(connection, self.settings.node, self.only)
             found = campaigns.load(connection, self.only, [*kept, *left])
             ours = campaigns.take_leases(connection, found, self.owner, utc_now(), self.life)
-            return found, ours
+            return found, ours, left - ours
 
-        found, ours = await self.core.hands.database.once(look)
+        found, ours, self.left = await self.core.hands.database.once(look)
         self.renewed = time.monotonic()
-        self.looked = True
         fresh: list[int] = []
         for gone in set(known) - ours:
             known[gone].running = False
